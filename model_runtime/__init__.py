@@ -1,0 +1,1 @@
+"""What runs in a replica and in the Jobs: fetch, verify, engines, Triton backend, OpenAI frontend."""

@@ -1,0 +1,1 @@
+"""The Nereid operator: ModelDeployments to Kubernetes objects."""
