@@ -1,0 +1,70 @@
+# `make demo` and `make test` are the two commands; both prepare everything they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# A folder with a smaller (CPU) build of torch is used when there is one; any build of torch serves.
+WHEELS := $(or $(NEREID_WHEELS),$(wildcard ../shared/wheels))
+CRD := crds/nereid.dev_modeldeployments.yaml
+CHART_CRD := charts/nereid/templates/crd-modeldeployments.yaml
+LOCK = uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml requirements/dev.txt requirements/fixtures.txt requirements/go.txt requirements/uv.txt
+	@echo "==> Python environment"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Nereid needs Python 3.11 or later, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/uv.txt
+	uv pip install -q --python $(BIN)/python $(addprefix --find-links ,$(WHEELS)) 'torch~=2.13.0'
+	uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/fixtures.txt
+	uv pip install -q --python $(BIN)/python --no-deps -e .
+	command -v go >/dev/null || uv pip install -q --python $(BIN)/python --no-deps --require-hashes -r requirements/go.txt
+	touch $@
+
+venv: $(VENV)/.installed
+
+demo: venv ## A cluster, Nereid, two models and their answers, start to end
+	python -m tests.demo
+
+test: test-fast test-e2e ## Every test; the cluster is taken down at the end
+
+test-fast: venv ## Unit, golden, handlers and runtime tests; no cluster
+	python -m tests.cluster binaries
+	pytest tests/unit tests/golden tests/handlers -n 2
+	pytest tests/runtime
+
+test-e2e: venv ## End-to-end tests on a real Kubernetes
+	python -m tests.cluster up
+	python -m tests.cluster build
+	pytest tests/e2e; rc=$$?; $(if $(NEREID_KEEP_CLUSTER),,python -m tests.cluster down;) exit $$rc
+
+lint: venv ## ruff, mypy --strict, layers, chart, generated files
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	$$(python -m tests.binaries helm) lint --strict charts/nereid
+	python -m nereid_operator.api.crd | diff -u $(CRD) - || { echo "$(CRD) is stale: run make generate" >&2; exit 1; }
+	diff -u $(CRD) $(CHART_CRD) || { echo "$(CHART_CRD) is stale: run make generate" >&2; exit 1; }
+
+generate: venv ## The CRD from the pydantic models, here and in the chart
+	python -m nereid_operator.api.crd > $(CRD)
+	cp $(CRD) $(CHART_CRD)
+
+lock: venv ## Pin the newest allowed versions
+	$(LOCK) -U --all-extras $(addprefix --find-links ,$(WHEELS)) --no-emit-package torch pyproject.toml -o requirements/dev.txt
+	for extra in operator runtime; do $(LOCK) --extra $$extra -c requirements/dev.txt $(addprefix --find-links ,$(WHEELS)) --no-emit-package torch pyproject.toml -o requirements/$$extra.txt; done
+	for name in fixtures go triton uv; do $(LOCK) --no-deps requirements/$$name.in -o requirements/$$name.txt; done
+
+clean: ## Take the cluster down; caches stay in the user's cache directory
+	$(PYTHON) -m tests.cluster down
+
+.PHONY: help venv demo test test-fast test-e2e lint generate lock clean

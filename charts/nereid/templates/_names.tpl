@@ -1,0 +1,25 @@
+{{- define "nereid.name" -}}
+{{- printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* The ClusterRole is not namespaced: two releases of one name must not share it. */ -}}
+{{- define "nereid.clusterName" -}}
+{{- printf "%s-%s-operator" .Release.Namespace .Release.Name -}}
+{{- end -}}
+
+{{- define "nereid.selectorLabels" -}}
+app.kubernetes.io/name: nereid-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "nereid.labels" -}}
+{{ include "nereid.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: nereid
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "nereid.image" -}}
+{{- printf "%s/%s:%s" .root.Values.image.registry .name (default .root.Chart.AppVersion .root.Values.image.tag) -}}
+{{- end -}}
