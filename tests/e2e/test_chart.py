@@ -1,0 +1,75 @@
+"""The chart through the real helm: lint, bad values, uninstall and install again around models that serve."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.stack.helm import CHART, NAMESPACE, HelmError
+from tests.stack.kubectl import MODELS
+from tests.stack.manifests import is_ready
+from tests.stack.wait import wait_for
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_chart_lints(helm):
+    assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART))
+
+
+def test_a_wrong_value_is_refused_by_name(helm):
+    with pytest.raises(HelmError, match="concurrency"):
+        helm.run("template", str(CHART), "--set", "operator.concurrency=0")
+
+
+def test_models_serve_on_while_the_operator_is_uninstalled_and_installed_again(
+    kubectl, helm, namespace, minilm, openai_client
+):
+    """Uninstalling leaves the CRD, the models and their pods; the next install takes them over without a new pod."""
+    before = _pods(kubectl, namespace, minilm)
+    helm.uninstall()
+    try:
+        assert json.loads(kubectl.run("get", "all", "-n", NAMESPACE, "-o", "json"))["items"] == []
+        assert kubectl.get(MODELS, minilm, namespace) is not None
+        with openai_client(minilm) as client:
+            assert client.embeddings.create(model=minilm, input="x").data
+    finally:
+        helm.install()
+    wait_for("Ready after the install", lambda: is_ready(kubectl.get(MODELS, minilm, namespace)), seconds=60)
+    assert _pods(kubectl, namespace, minilm) == before
+
+
+def test_the_operator_writes_nothing_when_nothing_changes(kubectl, cluster, minilm, smollm2, helm):
+    """The API server's audit log shows no write by the operator over a restart and the passes after it."""
+    kubectl.run("rollout", "restart", "deployment/nereid-operator", "-n", NAMESPACE)
+    kubectl.run("rollout", "status", "deployment/nereid-operator", "-n", NAMESPACE, "--timeout=60s")
+    pod = kubectl.select("pods", NAMESPACE, "app.kubernetes.io/name=nereid-operator")[0]["metadata"]["name"]
+    with kubectl.port_forward(f"pod/{pod}", NAMESPACE, 8080):
+        wait_for("passes over both models", lambda: _reconciles(kubectl, pod) >= 2, seconds=30)
+    writes = [entry for entry in _audit(cluster) if _is_write_of(entry, pod)]
+    assert writes == []
+
+
+def _pods(kubectl, namespace, name):
+    return sorted(
+        pod["metadata"]["uid"]
+        for pod in kubectl.select("pods", namespace, f"nereid.dev/model={name},nereid.dev/revision")
+    )
+
+
+def _audit(cluster):
+    with Path(cluster.audit_log).open() as log:
+        return [json.loads(line) for line in log if line.endswith("}\n")]
+
+
+def _is_write_of(entry, pod):
+    user = entry["user"]
+    mine = user["username"] == f"system:serviceaccount:{NAMESPACE}:nereid-operator"
+    this_pod = user.get("extra", {}).get("authentication.kubernetes.io/pod-name") == [pod]
+    return mine and this_pod and entry["verb"] in {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def _reconciles(kubectl, pod):
+    text = kubectl.run("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics")
+    lines = [line for line in text.splitlines() if line.startswith("nereid_reconciles_total")]
+    return sum(float(line.split()[-1]) for line in lines)
