@@ -1,0 +1,106 @@
+"""Conditions of a ModelDeployment: types, reasons, and how a new reading is merged with what status says.
+
+Pure. The reasons are part of the API: each stands here once with its meaning. Failure reasons of the resolve Job and of
+`prepare` (SourceNotFound, DigestMismatch, …; docs/architecture.md) pass through unchanged.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+MESSAGE_LIMIT = 1024
+
+
+class ConditionType(StrEnum):
+    """What each condition answers."""
+
+    ACCEPTED = "Accepted"  # is the spec one that can be acted upon?
+    RESOLVED = "Resolved"  # is it known exactly what the model is?
+    AVAILABLE = "Available"  # does any revision answer now?
+    PROGRESSING = "Progressing"  # is the operator on its way to the current spec?
+    READY = "Ready"  # is the current spec serving with all its replicas?
+
+
+class ConditionStatus(StrEnum):
+    """Kubernetes' three values."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Reasons that the operator itself gives."""
+
+    ACCEPTED = "Accepted"  # the spec is valid
+    INVALID_SPEC = "InvalidSpec"  # the spec has errors that only the operator can see; the message lists them
+    RESOLVING = "Resolving"  # the resolve Job is at work
+    RESOLVED = "Resolved"  # revision, digest and size are in status.model
+    RESOLVE_FAILED = "ResolveFailed"  # the resolve Job ended without saying why
+    SERVING = "Serving"  # at least one replica answers
+    NO_REPLICAS_READY = "NoReplicasReady"  # no replica answers
+    SCALED_TO_ZERO = "ScaledToZero"  # spec.replicas is 0
+    ROLLING_OUT = "RollingOut"  # replicas of the current revision are starting
+    ROLLED_OUT = "RolledOut"  # the current revision has all its replicas
+    READY = "Ready"  # the current spec is serving
+    NAME_CONFLICT = "NameConflict"  # an object of the needed name exists and belongs to somebody else
+    APPLY_REFUSED = "ApplyRefused"  # the API server refused an object: quota, admission, permission
+    UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; its words are the message
+    IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be had
+    POD_CREATION_FAILED = "PodCreationFailed"  # the Deployment cannot create pods: quota, pod security
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret is missing, or the like
+    CONTAINER_CRASHED = "ContainerCrashed"  # a container ended; the message has its last words
+    DOWNLOADING = "Downloading"  # `prepare` is fetching and verifying the weights
+    LOADING = "Loading"  # Triton is loading the model
+    STARTING = "Starting"  # pods are being created or their containers started
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition as it stands in status; `last_transition_time` is empty until merged."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: str
+    message: str
+    observed_generation: int = 0
+    last_transition_time: str = ""
+
+    def as_body(self) -> dict[str, Any]:
+        """Return the condition with Kubernetes' field names."""
+        return {
+            "type": str(self.type),
+            "status": str(self.status),
+            "reason": str(self.reason),
+            "message": self.message,
+            "observedGeneration": self.observed_generation,
+            "lastTransitionTime": self.last_transition_time,
+        }
+
+
+def timestamp(now: datetime) -> str:
+    """Return a time as metav1.Time writes it: UTC, whole seconds."""
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def merge(
+    new: Iterable[Condition], previous: Iterable[Mapping[str, Any]], *, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Stamp conditions with the generation they speak of and the time their status last changed.
+
+    The time is kept while the status is the same, whatever reason and message do (metav1.Condition).
+    """
+    old = {str(body.get("type")): body for body in previous}
+    return tuple(_stamp(condition, old.get(condition.type, {}), generation=generation, now=now) for condition in new)
+
+
+def _stamp(condition: Condition, old: Mapping[str, Any], *, generation: int, now: datetime) -> Condition:
+    unchanged = old.get("status") == condition.status and old.get("lastTransitionTime")
+    return replace(
+        condition,
+        message=condition.message[:MESSAGE_LIMIT],
+        observed_generation=generation,
+        last_transition_time=str(old["lastTransitionTime"]) if unchanged else timestamp(now),
+    )

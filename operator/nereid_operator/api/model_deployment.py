@@ -1,0 +1,169 @@
+"""The custom resource ModelDeployment in pydantic; the CRD is generated from these classes (api/crd.py).
+
+Comes in: the body of an object. Goes out: a frozen `ModelDeployment`, or pydantic's ValidationError, which
+api/validation.py turns into sentences. Every field here works; a field whose feature is not built is not here.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from nereid_operator.api.quantities import DURATION_PATTERN, QUANTITY_PATTERN
+from nereid_operator.api.resources import Body, Key
+
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_MAX_LENGTH = 40
+URI_PATTERN = (
+    r"^(hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
+    r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]+)?"
+    r"|https://[^\s?#/@]+(/[^\s?#]*)?)$"
+)
+URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"SECRET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # noqa: S105 (a pattern, no secret)
+
+Quantity = Annotated[
+    str | int,
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 32}),
+]
+
+
+class Task(StrEnum):
+    """What a model does, and so which API it is served by."""
+
+    AUTO = "Auto"
+    CHAT = "Chat"
+    COMPLETION = "Completion"
+    EMBEDDING = "Embedding"
+    CLASSIFICATION = "Classification"
+    TENSOR = "Tensor"
+
+
+class ApiType(BaseModel):
+    """camelCase outside, snake_case inside, frozen; fields that this version does not know are left alone."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+
+class Source(ApiType):
+    """How to reach the place that the URI names."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$", max_length=512)] | None = Field(
+        default=None,
+        description="URL of the S3 API for s3:// (default: AWS), or of the hub for hf:// (default: Hugging Face).",
+    )
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=64)] | None = Field(
+        default=None, description="Region of the bucket; only for s3://."
+    )
+
+
+class Credentials(ApiType):
+    """Where the credentials for the source are."""
+
+    secret_name: str = Field(
+        pattern=SECRET_NAME_PATTERN,
+        max_length=253,
+        description="Secret in the same namespace, mounted where the model is resolved and fetched.",
+    )
+
+
+class Model(ApiType):
+    """Which model."""
+
+    uri: str = Field(
+        max_length=1024,
+        pattern=URI_PATTERN,
+        description="Where the model is: hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>.",
+    )
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=128)] | None = Field(
+        default=None,
+        description="Branch, tag or commit. A moving name is resolved once and pinned until spec.model changes.",
+    )
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = Field(
+        default=None, description="Digest that the manifest of the model's files must have; anything else is refused."
+    )
+    source: Source | None = Field(default=None, description="How to reach the place that the URI names.")
+    credentials: Credentials | None = Field(
+        default=None, description="Credentials for the source; none means anonymous."
+    )
+    task: Task = Field(default=Task.AUTO, description="What the model does; Auto reads it from the model's own files.")
+    served_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)] | None = Field(
+        default=None, description="Name of the model in requests; default metadata.name."
+    )
+
+
+class Resources(ApiType):
+    """Kubernetes' resources of a container."""
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = Field(
+        default=None, description="What the scheduler sets aside, by resource name."
+    )
+    limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = Field(
+        default=None, description="What the container may use at most, by resource name."
+    )
+
+
+class Batching(ApiType):
+    """How requests are put together into batches."""
+
+    max_batch_size: int = Field(default=8, ge=1, le=1024, description="Requests in one batch at most.")
+    max_queue_delay: str = Field(
+        default="5ms",
+        pattern=DURATION_PATTERN,
+        max_length=32,
+        description="How long a request may wait for others to share its batch, for example 5ms.",
+    )
+
+
+class Runtime(ApiType):
+    """How a replica runs."""
+
+    resources: Resources | None = Field(
+        default=None,
+        description="Resources of the container that runs the model; estimated from the model's size when left out.",
+    )
+    batching: Batching = Field(default_factory=Batching, description="How requests are put together into batches.")
+
+
+class Spec(ApiType):
+    """What is wanted."""
+
+    model: Model = Field(description="Which model is served.")
+    replicas: int = Field(default=1, ge=0, le=1000, description="Pods that serve the model; also set by kubectl scale.")
+    runtime: Runtime = Field(default_factory=Runtime, description="How a replica runs.")
+
+
+class Metadata(ApiType):
+    """The part of ObjectMeta that matters here."""
+
+    name: str = Field(pattern=NAME_PATTERN, max_length=NAME_MAX_LENGTH)
+    namespace: str
+    uid: str
+    generation: int = 1
+
+
+class ModelDeployment(ApiType):
+    """One object, checked; status is read apart (api/model_status.py), since a spoilt status must not stop a spec."""
+
+    metadata: Metadata
+    spec: Spec
+
+    @property
+    def key(self) -> Key:
+        """Return the name under which cache and queue know the object."""
+        return Key(self.metadata.namespace, self.metadata.name)
+
+    @property
+    def served_name(self) -> str:
+        """Return the name of the model in requests."""
+        return self.spec.model.served_name or self.metadata.name
+
+
+def spec_schema() -> dict[str, Any]:
+    """Return pydantic's own JSON schema of the spec; api/schema.py makes it structural."""
+    return Spec.model_json_schema(by_alias=True)
+
+
+def parse(body: Body) -> ModelDeployment:
+    """Return the checked object; pydantic's ValidationError names each wrong field."""
+    return ModelDeployment.model_validate(body)

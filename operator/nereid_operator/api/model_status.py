@@ -1,0 +1,97 @@
+"""Status of a ModelDeployment: the types behind its schema, and the resolved facts, which are also memory.
+
+Comes in: what the resolve Job reported, or an earlier status. Goes out: `ResolvedModel`, and the schema for the CRD.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from nereid_operator.api.model_deployment import ApiType, Task
+from nereid_operator.api.resources import Body
+
+Text = Annotated[str, Field(max_length=1024)]
+
+
+class ResolvedModel(ApiType):
+    """What the model is, exactly; replicas get revision and digest, so that all pods run the same bytes."""
+
+    input_hash: str = Field(
+        max_length=64,
+        description="Hash over the part of spec.model that was resolved; another value means: resolve again.",
+    )
+    revision: str = Field(max_length=256, description="The pinned revision.")
+    digest: str = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$", max_length=71, description="SHA-256 of the manifest of the model's files."
+    )
+    size_bytes: int = Field(
+        alias="bytes", ge=0, description="Bytes of all files.", json_schema_extra={"format": "int64"}
+    )
+    files: int = Field(default=0, ge=0, description="Number of files.")
+    task: Task = Field(description="What the model does.")
+    architecture: str = Field(default="", max_length=256, description="The architecture that config.json names.")
+    dtype: str = Field(default="", max_length=64, description="Data type of most of the weights.")
+
+    def as_body(self) -> dict[str, Any]:
+        """Return the facts with the API's field names."""
+        return self.model_dump(by_alias=True, mode="json")
+
+
+class StatusCondition(ApiType):
+    """metav1.Condition."""
+
+    type: str = Field(max_length=64, description="Accepted, Resolved, Available, Progressing or Ready.")
+    status: str = Field(max_length=16, description="True, False or Unknown.")
+    reason: str = Field(max_length=256, description="One word in CamelCase.")
+    message: str = Field(max_length=32768, description="One sentence for people.")
+    observed_generation: int = Field(
+        default=0,
+        description="metadata.generation that the condition speaks of.",
+        json_schema_extra={"format": "int64"},
+    )
+    last_transition_time: str = Field(
+        max_length=64, description="When status last changed.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class Revisions(ApiType):
+    """Which revisions there are."""
+
+    current: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Revision of the current spec."
+    )
+    stable: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Revision that requests go to."
+    )
+
+
+class Status(ApiType):
+    """What is."""
+
+    observed_generation: int = Field(
+        default=0, description="metadata.generation that status speaks of.", json_schema_extra={"format": "int64"}
+    )
+    conditions: Annotated[list[StatusCondition], Field(max_length=16)] = Field(
+        default_factory=list,
+        description="Accepted, Resolved, Available, Progressing and Ready.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    url: Text | None = Field(default=None, description="Where the model answers inside the cluster.")
+    model: ResolvedModel | None = Field(default=None, description="What the model is, exactly.")
+    replicas: int = Field(default=0, description="Pods of the current revision.")
+    ready_replicas: int = Field(default=0, description="Pods of the current revision that answer.")
+    selector: Text | None = Field(default=None, description="Label selector of the pods counted in replicas.")
+    revisions: Revisions | None = Field(default=None, description="Which revisions there are.")
+
+
+def status_schema() -> dict[str, Any]:
+    """Return pydantic's own JSON schema of the status; api/schema.py makes it structural."""
+    return Status.model_json_schema(by_alias=True)
+
+
+def recorded_model(status: Body) -> ResolvedModel | None:
+    """Return the resolved facts that status remembers; None when it has none that can be read."""
+    try:
+        return ResolvedModel.model_validate(status.get("model"))
+    except ValidationError:
+        return None

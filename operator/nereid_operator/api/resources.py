@@ -1,0 +1,65 @@
+"""The kinds that the operator reads and writes, and the labels it puts on what it owns.
+
+Used by every layer; holds constants only. The labels are part of the contract in docs/architecture.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Body = Mapping[str, Any]
+"""An object as the API server gives it: parsed JSON, never changed in place."""
+
+
+class Key(NamedTuple):
+    """Names one ModelDeployment; the work queue's unit."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Listing(NamedTuple):
+    """Everything of one kind, as of a version."""
+
+    items: tuple[Body, ...]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of object and where the API server keeps it."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """Return what stands in `apiVersion`: the core group has no name."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+MODEL_DEPLOYMENT = Resource("nereid.dev", "v1alpha1", "ModelDeployment", "modeldeployments")
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+JOB = Resource("batch", "v1", "Job", "jobs")
+SERVICE = Resource("", "v1", "Service", "services")
+POD = Resource("", "v1", "Pod", "pods")
+EVENT = Resource("", "v1", "Event", "events")
+
+CHILDREN = (DEPLOYMENT, JOB, SERVICE, POD)
+WATCHED = (MODEL_DEPLOYMENT, *CHILDREN)
+
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_MODEL = "nereid.dev/model"
+LABEL_REVISION = "nereid.dev/revision"
+LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
+MANAGED_BY = "nereid"
+OWNED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+
+MANAGER_OBJECTS = "nereid"
+MANAGER_SCALE = "nereid-scale"
+MANAGER_STATUS = "nereid-status"

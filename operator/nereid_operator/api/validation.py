@@ -1,0 +1,83 @@
+"""Is the spec one that can be acted upon? Body → `ModelDeployment`, or violations in sentences.
+
+Pure; called first in each pass. The CRD's schema refuses nearly all of this at `kubectl apply`; what gets here was
+written past it (an older CRD, a server without CEL) or cannot be said in a schema.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, Resources, parse
+from nereid_operator.api.quantities import quantity
+from nereid_operator.api.resources import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong with the spec: which field, and a sentence with the value and what would be right."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def validate(body: Body) -> ModelDeployment | tuple[Violation, ...]:
+    """Return the checked object, or everything that is wrong with it."""
+    try:
+        md = parse(body)
+    except ValidationError as error:
+        return tuple(_violations_of(error))
+    return (*_source_violations(md), *_resource_violations(md)) or md
+
+
+def _violations_of(error: ValidationError) -> Iterator[Violation]:
+    for detail in error.errors(include_url=False):
+        field = ".".join(str(part) for part in detail["loc"] if part not in ("str", "int"))
+        if field == "spec.model.uri":
+            yield Violation(field, f"is {detail['input']!r} and {URI_HELP}")
+            continue
+        value = "" if detail["type"] == "missing" else f"is {detail['input']!r}: "
+        yield Violation(field, f"{value}{detail['msg']}")
+
+
+def _source_violations(md: ModelDeployment) -> Iterator[Violation]:
+    model = md.spec.model
+    if model.source is None:
+        return
+    if model.source.region and not model.uri.startswith("s3://"):
+        yield Violation(
+            "spec.model.source.region", f"is {model.source.region!r} but only s3:// has regions, not {model.uri}"
+        )
+    if model.source.endpoint and model.uri.startswith("https://"):
+        yield Violation(
+            "spec.model.source.endpoint",
+            f"is {model.source.endpoint!r} but only s3:// and hf:// have one, not {model.uri}",
+        )
+
+
+def _resource_violations(md: ModelDeployment) -> Iterator[Violation]:
+    resources = md.spec.runtime.resources
+    if resources is None:
+        return
+    malformed = [*_malformed(resources, "requests"), *_malformed(resources, "limits")]
+    yield from malformed
+    if malformed:
+        return
+    limits = resources.limits or {}
+    for name, value in (resources.requests or {}).items():
+        if name in limits and quantity(value) > quantity(limits[name]):
+            yield Violation(
+                f"spec.runtime.resources.requests.{name}", f"is {value} and must be at most the limit, {limits[name]}"
+            )
+
+
+def _malformed(resources: Resources, side: str) -> Iterator[Violation]:
+    for name, value in (getattr(resources, side) or {}).items():
+        try:
+            quantity(value)
+        except ValueError as error:
+            yield Violation(f"spec.runtime.resources.{side}.{name}", str(error))

@@ -1,0 +1,131 @@
+"""What was seen last of each object, by kind and by the ModelDeployment it belongs to.
+
+Comes in: bodies from watches, from lists and from the answers to our own writes. Goes out: bodies and facts for the
+reconciler. Filled by feed.py, read by reconciler.py; holds no logic of reconciliation. Pods are kept as facts,
+everything else without managedFields. An older reading never replaces a newer one: answers and watches race.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nereid_operator.api.resources import (
+    DEPLOYMENT,
+    JOB,
+    LABEL_MODEL,
+    MODEL_DEPLOYMENT,
+    POD,
+    SERVICE,
+    Body,
+    Key,
+    Listing,
+    Resource,
+)
+from nereid_operator.observe import PodFacts, pod_facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    body: Body
+    facts: PodFacts | None
+    version: int
+    uid: str
+
+
+@dataclass(slots=True)
+class Cache:
+    """The newest reading of every object that concerns us."""
+
+    _entries: dict[Resource, dict[Key, dict[str, _Entry]]] = field(default_factory=dict)
+
+    def put(self, resource: Resource, body: Body) -> Key | None:
+        """Keep an object; return the ModelDeployment it concerns, None for an object without our label."""
+        key = owner_key(resource, body)
+        if key is None:
+            return None
+        entries = self._entries.setdefault(resource, {}).setdefault(key, {})
+        name, entry = body["metadata"]["name"], _entry(resource, body)
+        known = entries.get(name)
+        if known is None or known.uid != entry.uid or known.version <= entry.version:
+            entries[name] = entry
+        return key
+
+    def drop(self, resource: Resource, body: Body) -> Key | None:
+        """Forget an object that was deleted; return the ModelDeployment it concerned."""
+        key = owner_key(resource, body)
+        if key is None:
+            return None
+        entries = self._entries.get(resource, {}).get(key, {})
+        name = body["metadata"]["name"]
+        if name in entries and entries[name].uid == body["metadata"].get("uid", ""):
+            del entries[name]
+        return key
+
+    def replace(self, resource: Resource, listing: Listing) -> None:
+        """Bring a whole kind up to a list: this is where deletions are noticed that no watch reported."""
+        listed = {(owner_key(resource, body), body["metadata"]["name"]) for body in listing.items}
+        version = _version(listing.resource_version)
+        for key, entries in self._entries.get(resource, {}).items():
+            # What is newer than the list was created after it was taken.
+            gone = [name for name, entry in entries.items() if (key, name) not in listed and entry.version <= version]
+            for name in gone:
+                del entries[name]
+        for body in listing.items:
+            self.put(resource, body)
+
+    def model_keys(self) -> set[Key]:
+        """Return every ModelDeployment of which there is anything."""
+        return {key for by_key in self._entries.values() for key, entries in by_key.items() if entries}
+
+    def model_deployment(self, key: Key) -> Body | None:
+        """Return the ModelDeployment itself."""
+        return self._get(MODEL_DEPLOYMENT, key, key.name)
+
+    def deployments(self, key: Key) -> tuple[Body, ...]:
+        """Return the Deployments of its revisions."""
+        return tuple(entry.body for entry in self._of(DEPLOYMENT, key))
+
+    def jobs(self, key: Key) -> tuple[Body, ...]:
+        """Return its Jobs."""
+        return tuple(entry.body for entry in self._of(JOB, key))
+
+    def service(self, key: Key) -> Body | None:
+        """Return its Service."""
+        return self._get(SERVICE, key, key.name)
+
+    def pods(self, key: Key) -> tuple[PodFacts, ...]:
+        """Return its pods, by name."""
+        return tuple(entry.facts for entry in self._of(POD, key) if entry.facts is not None)
+
+    def child(self, resource: Resource, key: Key, name: str) -> Body | None:
+        """Return one child by name."""
+        return self._get(resource, key, name)
+
+    def _get(self, resource: Resource, key: Key, name: str) -> Body | None:
+        entry = self._entries.get(resource, {}).get(key, {}).get(name)
+        return entry.body if entry else None
+
+    def _of(self, resource: Resource, key: Key) -> Iterator[_Entry]:
+        entries = self._entries.get(resource, {}).get(key, {})
+        yield from (entries[name] for name in sorted(entries))
+
+
+def owner_key(resource: Resource, body: Body) -> Key | None:
+    """Return the ModelDeployment that an object is or belongs to."""
+    metadata = body["metadata"]
+    if resource == MODEL_DEPLOYMENT:
+        return Key(metadata["namespace"], metadata["name"])
+    name = metadata.get("labels", {}).get(LABEL_MODEL)
+    return Key(metadata["namespace"], name) if name else None
+
+
+def _entry(resource: Resource, body: Body) -> _Entry:
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    version, uid = _version(metadata.get("resourceVersion", "")), metadata.get("uid", "")
+    if resource == POD:
+        return _Entry(body={}, facts=pod_facts(body), version=version, uid=uid)
+    return _Entry(body={**body, "metadata": metadata}, facts=None, version=version, uid=uid)
+
+
+def _version(resource_version: str) -> int:
+    """Return the version as a number; versions of one server grow. 0 when it is none, which counts as oldest."""
+    return int(resource_version) if resource_version.isdigit() else 0

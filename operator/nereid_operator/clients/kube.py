@@ -1,0 +1,129 @@
+"""The client of the API server: sends the requests of clients/requests.py, raises the tree of errors.py.
+
+aiohttp and orjson, no generated types: an apply costs 0.4 ms of CPU. Tests hand in a function as transport.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import orjson
+
+from nereid_operator.api.resources import EVENT, Body, Listing, Resource
+from nereid_operator.clients import requests
+from nereid_operator.clients.connection import Connection, ssl_context
+from nereid_operator.clients.requests import Request, Response
+from nereid_operator.errors import NotFoundError, UnreachableError, api_error
+
+Transport = Callable[[Request], Awaitable[Response]]
+
+CONNECT_SECONDS = 5
+REQUEST_SECONDS = 30
+
+
+class KubeClient:
+    """What the operator says to the API server. Every method raises ApiError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        """Return an object; None when it is not there."""
+        try:
+            return await self._send(requests.get(resource, namespace, name))
+        except NotFoundError:
+            return None
+
+    async def list(self, resource: Resource, *, namespace: str | None = None, selector: str = "") -> Listing:
+        """Return everything of a kind, read in chunks; no namespace means all of them."""
+        items: list[Body] = []
+        token = ""
+        while True:
+            page = await self._send(
+                requests.list_page(resource, namespace=namespace, selector=selector, continue_token=token)
+            )
+            items.extend(page["items"])
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return Listing(tuple(items), page["metadata"].get("resourceVersion", ""))
+
+    async def create(self, resource: Resource, manifest: Body, *, manager: str) -> Body:
+        """Create an object; ConflictError when it exists."""
+        return await self._send(requests.create(resource, manifest, manager))
+
+    async def apply(self, resource: Resource, manifest: Body, *, manager: str) -> Body:
+        """Apply an object and return it as it is now."""
+        return await self._send(requests.apply(resource, manifest, manager))
+
+    async def apply_status(self, namespace: str, name: str, status: Body) -> Body:
+        """Write the status of a ModelDeployment and return it as it is now."""
+        return await self._send(requests.apply_status(namespace, name, status))
+
+    async def scale(self, namespace: str, name: str, replicas: int) -> None:
+        """Set the number of pods of a Deployment."""
+        await self._send(requests.scale(namespace, name, replicas))
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Delete this very object; one that is gone already counts as deleted."""
+        try:
+            await self._send(requests.delete(resource, namespace, name, uid=uid))
+        except NotFoundError:
+            return
+
+    async def create_event(self, manifest: Body) -> None:
+        """Record an Event."""
+        await self._send(requests.create(EVENT, manifest, "nereid"))
+
+    async def _send(self, request: Request) -> dict[str, Any]:
+        response = await self._transport(request)
+        if response.status >= 400:
+            raise api_error(
+                response.status, f"{request.method} {request.path}: {response.body.get('message', 'no message')}"
+            )
+        return response.body
+
+
+class AiohttpTransport:
+    """Sends requests over one connection pool; to be closed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        secure = connection.server.startswith("https")
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=ssl_context(connection) if secure else False, limit=64),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
+        )
+
+    async def __call__(self, request: Request) -> Response:
+        """Send one request; UnreachableError when there is no answer."""
+        try:
+            async with self._session.request(
+                request.method,
+                self._connection.server + request.path,
+                params=request.query,
+                data=None if request.body is None else orjson.dumps(request.body),
+                headers=self._headers(request),
+            ) as answer:
+                return _response(answer.status, await answer.read())
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise UnreachableError(0, f"{request.method} {request.path}: {error or type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        token = self._connection.token()
+        return {
+            "Accept": requests.JSON,
+            **({"Content-Type": request.content_type} if request.body is not None else {}),
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+        }
+
+
+def _response(status: int, content: bytes) -> Response:
+    """Parse an answer; one that is no JSON (a proxy's page) becomes the message of the error."""
+    try:
+        return Response(status, orjson.loads(content) if content else {})
+    except orjson.JSONDecodeError:
+        return Response(status if status >= 400 else 502, {"message": content[:200].decode(errors="replace")})

@@ -1,0 +1,91 @@
+"""Requests to the API server as values: built here, sent by clients/kube.py. Pure.
+
+One verb for writing, server-side apply, with one field manager per writer; creation by POST is only where an object
+must not exist yet, and the scale subresource takes a merge patch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STATUS, MODEL_DEPLOYMENT, Body, Resource
+
+JSON = "application/json"
+APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+LIST_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `path` starts with a slash and holds no query."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    content_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Status and parsed body of an answer."""
+
+    status: int
+    body: dict[str, Any]
+
+
+def path_of(resource: Resource, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+    """Return the path of a collection, an object or a subresource; no namespace means all of them."""
+    root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
+    parts = [root, *(("namespaces", namespace) if namespace else ()), resource.plural, name, subresource]
+    return "/".join(part for part in parts if part)
+
+
+def get(resource: Resource, namespace: str, name: str) -> Request:
+    """Read one object."""
+    return Request("GET", path_of(resource, namespace, name))
+
+
+def list_page(resource: Resource, *, namespace: str | None, selector: str, continue_token: str) -> Request:
+    """Read one page of a list; an empty token asks for the first."""
+    query = {"limit": str(LIST_CHUNK), "labelSelector": selector, "continue": continue_token}
+    return Request("GET", path_of(resource, namespace), {name: value for name, value in query.items() if value})
+
+
+def create(resource: Resource, manifest: Body, manager: str) -> Request:
+    """Create an object that must not exist yet."""
+    return Request("POST", path_of(resource, manifest["metadata"]["namespace"]), {"fieldManager": manager}, manifest)
+
+
+def apply(resource: Resource, manifest: Body, manager: str) -> Request:
+    """Create or change the fields of `manifest`; they belong to `manager` from then on."""
+    metadata = manifest["metadata"]
+    path = path_of(resource, metadata["namespace"], metadata["name"])
+    return Request("PATCH", path, {"fieldManager": manager, "force": "true"}, manifest, APPLY_PATCH)
+
+
+def apply_status(namespace: str, name: str, status: Body) -> Request:
+    """Write the whole status of a ModelDeployment; on the main path the server would drop it silently."""
+    manifest = {
+        "apiVersion": MODEL_DEPLOYMENT.api_version,
+        "kind": MODEL_DEPLOYMENT.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "status": status,
+    }
+    path = path_of(MODEL_DEPLOYMENT, namespace, name, "status")
+    return Request("PATCH", path, {"fieldManager": MANAGER_STATUS, "force": "true"}, manifest, APPLY_PATCH)
+
+
+def scale(namespace: str, name: str, replicas: int) -> Request:
+    """Set the number of pods of a Deployment."""
+    path = path_of(DEPLOYMENT, namespace, name, "scale")
+    return Request("PATCH", path, {"fieldManager": MANAGER_SCALE}, {"spec": {"replicas": replicas}}, MERGE_PATCH)
+
+
+def delete(resource: Resource, namespace: str, name: str, *, uid: str) -> Request:
+    """Delete this very object, and what it owns in the background."""
+    options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    return Request(
+        "DELETE", path_of(resource, namespace, name), {}, {"apiVersion": "v1", "kind": "DeleteOptions", **options}
+    )

@@ -1,0 +1,83 @@
+"""What watches and lists say → cache and work queue.
+
+Comes in: events from handlers.py, and our own lists. Goes out: keys that need a pass. The lists repair what a watch
+lost: deletions during a gap never arrive as events.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nereid_operator.api.resources import MODEL_DEPLOYMENT, OWNED_SELECTOR, WATCHED, Key, Listing, Resource
+from nereid_operator.cache import Cache
+from nereid_operator.clients.kube import KubeClient
+from nereid_operator.errors import ApiError
+
+FIRST_LIST_AGAIN_SECONDS = 2.0
+# A watch that starts anew sends everything within moments; one list after them is enough.
+SETTLE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Feed:
+    """Keeps the cache current. `namespaces` empty means all of them; `synced` is set once everything was listed."""
+
+    cache: Cache
+    kube: KubeClient
+    add: Callable[[Key], None]
+    namespaces: tuple[str, ...]
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    _lists_wanted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, resource: Resource, event: Mapping[str, Any]) -> None:
+        """Take one event of a watch; type None marks what a new watch found, so something may have been missed."""
+        body = event["object"]
+        key = self.cache.drop(resource, body) if event["type"] == "DELETED" else self.cache.put(resource, body)
+        if event["type"] is None:
+            self._lists_wanted.set()
+        if key is not None:
+            self.add(key)
+
+    async def first_list(self) -> None:
+        """List everything before the first pass, however long the API server takes to answer."""
+        while not self.synced.is_set():
+            try:
+                await self.list_all()
+            except ApiError as error:
+                _log.warning("the first list failed, next try in %.0f s: %s", FIRST_LIST_AGAIN_SECONDS, error)
+                await asyncio.sleep(FIRST_LIST_AGAIN_SECONDS)
+
+    async def list_all(self) -> None:
+        """List everything and ask for a pass over each key; a pass over an unchanged one writes nothing."""
+        for resource in WATCHED:
+            self.cache.replace(resource, await self._list(resource))
+        self.synced.set()
+        for key in self.cache.model_keys():
+            self.add(key)
+
+    async def resync(self, *, every_seconds: float) -> None:
+        """List everything again and again: on a schedule, and soon after a watch had to start anew."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._lists_wanted.wait(), every_seconds)
+                await asyncio.sleep(SETTLE_SECONDS)
+            self._lists_wanted.clear()
+            try:
+                await self.list_all()
+            except ApiError as error:
+                _log.warning("the resync failed: %s", error)
+
+    async def _list(self, resource: Resource) -> Listing:
+        selector = "" if resource == MODEL_DEPLOYMENT else OWNED_SELECTOR
+        scopes: tuple[str | None, ...] = self.namespaces or (None,)
+        listings = [await self.kube.list(resource, namespace=scope, selector=selector) for scope in scopes]
+        # The oldest of the versions: what is newer than that may be missing in the list of its namespace.
+        version = min(
+            (listing.resource_version for listing in listings), key=lambda text: int(text) if text.isdigit() else 0
+        )
+        return Listing(tuple(item for listing in listings for item in listing.items), version)

@@ -1,0 +1,90 @@
+"""Every kopf decorator; each body is one call. kopf is the event source, nothing more: it writes nothing, anywhere.
+
+Comes in: events of watches. Goes out: calls of Feed.take. Called by __main__.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from nereid_operator.api.resources import (
+    CHILDREN,
+    DEPLOYMENT,
+    JOB,
+    MODEL_DEPLOYMENT,
+    OWNED_SELECTOR,
+    POD,
+    SERVICE,
+    Resource,
+)
+from nereid_operator.clients.connection import Connection
+from nereid_operator.clients.kube import CONNECT_SECONDS, REQUEST_SECONDS
+from nereid_operator.feed import Feed
+
+
+def make_registry(feed: Feed, connection: Connection) -> kopf.OperatorRegistry:
+    """Return the handlers, bound to a feed."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        return connection_info(connection)
+
+    @kopf.on.event(**_names(MODEL_DEPLOYMENT), registry=registry)
+    async def on_model_deployment(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(MODEL_DEPLOYMENT, event)
+
+    @kopf.on.event(**_names(DEPLOYMENT), registry=registry)
+    async def on_deployment(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(DEPLOYMENT, event)
+
+    @kopf.on.event(**_names(JOB), registry=registry)
+    async def on_job(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(JOB, event)
+
+    @kopf.on.event(**_names(SERVICE), registry=registry)
+    async def on_service(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(SERVICE, event)
+
+    @kopf.on.event(**_names(POD), registry=registry)
+    async def on_pod(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(POD, event)
+
+    return registry
+
+
+def make_settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: no Events of its own, children filtered by the server, memory freed at once."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.queueing.idle_timeout = 0.1
+    settings.networking.connect_timeout = CONNECT_SECONDS
+    settings.networking.request_timeout = REQUEST_SECONDS
+    settings.watching.connect_timeout = CONNECT_SECONDS
+    settings.watching.chunk_size = 500
+    for resource in CHILDREN:
+        settings.watching.label_selectors[_selects(resource)] = OWNED_SELECTOR
+    return settings
+
+
+def connection_info(connection: Connection) -> kopf.ConnectionInfo:
+    """Return the connection in kopf's form; kopf logs in again when the token has expired."""
+    return kopf.ConnectionInfo(
+        server=connection.server,
+        ca_data=connection.ca,
+        certificate_data=connection.client_certificate,
+        private_key_data=connection.client_key,
+        token=connection.token(),
+    )
+
+
+def _names(resource: Resource) -> dict[str, Any]:
+    return {"group": resource.group, "version": resource.version, "plural": resource.plural}
+
+
+def _selects(resource: Resource) -> Callable[[Any], bool]:
+    """Return a predicate over kopf's resources; a name alone would also match another group's."""
+    return lambda found: (
+        (found.group, found.version, found.plural) == (resource.group, resource.version, resource.plural)
+    )

@@ -1,0 +1,42 @@
+"""The operator's HTTP endpoint: /healthz, /readyz and /metrics. Started by __main__, asked by kubelet and Prometheus.
+
+/healthz  200 while the dispatcher of the work queue makes its rounds; loss of the API server is no reason to restart
+/readyz   200 once everything was listed for the first time
+"""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def make_app(*, alive: Callable[[], bool], ready: Callable[[], bool], registry: CollectorRegistry) -> web.Application:
+    """Return the application; `alive` and `ready` are asked on each request."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    app = web.Application()
+    app.router.add_get("/healthz", _verdict(alive, no="the work queue makes no progress"))
+    app.router.add_get("/readyz", _verdict(ready, no="objects are still being listed"))
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+def _verdict(question: Callable[[], bool], *, no: str) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if question() else web.Response(status=503, text=f"{no}\n")
+
+    return answer
+
+
+async def serve(app: web.Application, port: int) -> web.AppRunner:
+    """Listen on all addresses of the pod; the runner is to be cleaned up."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, None, port).start()
+    return runner

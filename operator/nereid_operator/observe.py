@@ -1,0 +1,164 @@
+"""Objects of the cluster → small facts. What is read from a pod, Job or Deployment is read here and nowhere else.
+
+Pure. Comes in: bodies as the API server gives them. Goes out: frozen facts for the planner and for status. The cache
+keeps pods as facts, since they are many and large.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nereid_operator.api.resources import LABEL_JOB_NAME, LABEL_REVISION, Body
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """One container of a pod. `waiting_reason` is empty unless it waits, `exit_code` None unless one run has ended."""
+
+    name: str
+    running: bool
+    ready: bool
+    waiting_reason: str
+    waiting_message: str
+    exit_code: int | None
+    exit_reason: str
+    termination_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words."""
+
+    name: str
+    revision: str
+    job: str
+    created: str
+    phase: str
+    ready: bool
+    terminating: bool
+    unschedulable: str
+    init_containers: tuple[ContainerFacts, ...]
+    containers: tuple[ContainerFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFacts:
+    """The Deployment of one revision. `observed` is False while its controller has not seen the newest spec."""
+
+    name: str
+    revision: str
+    created: str
+    observed: bool
+    spec_replicas: int
+    replicas: int
+    updated_replicas: int
+    ready_replicas: int
+    replica_failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A Job. `failure` is empty unless it failed for good."""
+
+    name: str
+    succeeded: bool
+    failed: bool
+    failure: str
+    terminating: bool
+
+
+def pod_facts(body: Body) -> PodFacts:
+    """Return what matters of a pod."""
+    metadata, status = body["metadata"], body.get("status", {})
+    labels = metadata.get("labels", {})
+    conditions = _conditions(status)
+    scheduled = conditions.get("PodScheduled", {})
+    return PodFacts(
+        name=metadata["name"],
+        revision=labels.get(LABEL_REVISION, ""),
+        job=labels.get(LABEL_JOB_NAME, ""),
+        created=metadata.get("creationTimestamp", ""),
+        phase=status.get("phase", "Pending"),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        terminating="deletionTimestamp" in metadata,
+        unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+        init_containers=tuple(_container_facts(entry) for entry in status.get("initContainerStatuses", ())),
+        containers=tuple(_container_facts(entry) for entry in status.get("containerStatuses", ())),
+    )
+
+
+def _container_facts(status: Body) -> ContainerFacts:
+    state = status.get("state", {})
+    waiting = state.get("waiting", {})
+    ended = state.get("terminated") or status.get("lastState", {}).get("terminated") or {}
+    return ContainerFacts(
+        name=status["name"],
+        running="running" in state,
+        ready=bool(status.get("ready")),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        exit_code=ended.get("exitCode"),
+        exit_reason=ended.get("reason", ""),
+        termination_message=ended.get("message", ""),
+    )
+
+
+def deployment_facts(body: Body) -> DeploymentFacts:
+    """Return what matters of a revision's Deployment."""
+    metadata, status = body["metadata"], body.get("status", {})
+    failure = _conditions(status).get("ReplicaFailure", {})
+    return DeploymentFacts(
+        name=metadata["name"],
+        revision=metadata.get("labels", {}).get(LABEL_REVISION, ""),
+        created=metadata.get("creationTimestamp", ""),
+        observed=status.get("observedGeneration", 0) >= metadata.get("generation", 1),
+        spec_replicas=body["spec"].get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        updated_replicas=status.get("updatedReplicas", 0),
+        ready_replicas=status.get("readyReplicas", 0),
+        replica_failure=failure.get("message", "") if failure.get("status") == "True" else "",
+    )
+
+
+def job_facts(body: Body) -> JobFacts:
+    """Return what matters of a Job."""
+    conditions = _conditions(body.get("status", {}))
+    failed = conditions.get("Failed", {})
+    return JobFacts(
+        name=body["metadata"]["name"],
+        succeeded=conditions.get("Complete", {}).get("status") == "True",
+        failed=failed.get("status") == "True",
+        failure=failed.get("message", ""),
+        terminating="deletionTimestamp" in body["metadata"],
+    )
+
+
+def selected_revision(service: Body | None) -> str:
+    """Return the revision that a Service sends requests to; empty when there is no Service or it names none."""
+    if service is None:
+        return ""
+    revision: str = service.get("spec", {}).get("selector", {}).get(LABEL_REVISION, "")
+    return revision
+
+
+def report(message: str) -> Mapping[str, Any] | None:
+    """Return the JSON object that a command of the image left as termination message; None when it left none."""
+    try:
+        parsed = json.loads(message)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def is_owned(body: Body, uid: str) -> bool:
+    """Return whether the object's controller is the owner with this uid."""
+    return any(reference.get("uid") == uid and reference.get("controller") for reference in _owner_references(body))
+
+
+def _owner_references(body: Body) -> Iterator[Body]:
+    yield from body.get("metadata", {}).get("ownerReferences", ())
+
+
+def _conditions(status: Body) -> dict[str, Body]:
+    return {condition["type"]: condition for condition in status.get("conditions", ())}

@@ -1,0 +1,56 @@
+"""How much memory, CPU and time a replica needs, from the size of its weights. Pure; called by the planner.
+
+The torch engine holds weights as float32 on the CPU, whatever type they are stored in: MiniLM (87 MiB, F32) needs
+1.3 x 87 MiB for them, SmolLM2-135M (257 MiB, BF16) 1.3 x 514 MiB. The factor covers activations and the KV cache.
+"""
+
+import math
+from collections.abc import Mapping
+
+from nereid_operator.api.model_deployment import Resources
+from nereid_operator.api.quantities import GIBIBYTE, MEBIBYTE, mebibytes
+from nereid_operator.plan.ir import ContainerResources
+
+_FLOAT32_BYTES = 4
+_DTYPE_BYTES: Mapping[str, float] = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I8": 1,
+    "U8": 1,
+    "F8_E4M3": 1,
+    "F8_E5M2": 1,
+}
+_ACTIVATIONS_RATIO = 1.3
+_ENGINE_BYTES = 1 * GIBIBYTE  # Triton, Python stub, torch
+_FRONTEND_BYTES = 256 * MEBIBYTE  # the OpenAI API with a tokenizer
+_SLOWEST_LOAD_BYTES_PER_SECOND = 20 * MEBIBYTE  # a busy node disk
+_SHORTEST_STARTUP_SECONDS = 120  # importing torch on a busy node
+
+PREPARE = ContainerResources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "1024Mi"})
+FRONTEND = ContainerResources(
+    requests={"cpu": "50m", "memory": mebibytes(_FRONTEND_BYTES)}, limits={"memory": mebibytes(2 * _FRONTEND_BYTES)}
+)
+
+
+def triton_resources(wanted: Resources | None, *, size_bytes: int, dtype: str) -> ContainerResources:
+    """Return the spec's own resources, or an estimate: memory from the weights, a little CPU, no CPU limit."""
+    if wanted is not None:
+        return ContainerResources(requests=_texts(wanted.requests), limits=_texts(wanted.limits))
+    memory = mebibytes(_loaded_bytes(size_bytes, dtype) * _ACTIVATIONS_RATIO + _ENGINE_BYTES)
+    return ContainerResources(requests={"cpu": "200m", "memory": memory}, limits={"memory": memory})
+
+
+def startup_seconds(size_bytes: int) -> int:
+    """Return how long loading may take before the replica counts as stuck."""
+    return _SHORTEST_STARTUP_SECONDS + math.ceil(size_bytes / _SLOWEST_LOAD_BYTES_PER_SECOND)
+
+
+def _loaded_bytes(size_bytes: int, dtype: str) -> float:
+    """Return the size of the weights as float32; an unknown type counts as two bytes, the smallest common one."""
+    return size_bytes * _FLOAT32_BYTES / _DTYPE_BYTES.get(dtype.upper(), 2)
+
+
+def _texts(quantities: Mapping[str, str | int] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (quantities or {}).items()}

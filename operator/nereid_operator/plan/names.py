@@ -1,0 +1,50 @@
+"""Names and hashes of the objects of one ModelDeployment; docs/architecture.md fixes them.
+
+Pure. A hash is over canonical JSON, so that the same meaning gives the same name in every process.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from nereid_operator.api.model_deployment import Model
+from nereid_operator.api.resources import Key
+from nereid_operator.plan.ir import Workload
+
+HASH_DIGITS = 8
+
+
+def digest_of(value: object) -> str:
+    """Return 8 hex digits over a value of JSON types."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_DIGITS]
+
+
+def input_hash(model: Model) -> str:
+    """Return the hash over what the resolve Job is asked; the served name is no part of it."""
+    return digest_of(model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"served_name"}))
+
+
+def resolve_job_name(name: str, model: Model, image: str) -> str:
+    """Return the name of the resolve Job: a new image may read what an older one could not, so it asks again."""
+    return f"{name}-resolve-{digest_of([input_hash(model), image])}"
+
+
+def revision_hash(workload: Workload) -> str:
+    """Return the hash over what makes the pods differ."""
+    return digest_of(asdict(workload))
+
+
+def deployment_name(name: str, revision: str) -> str:
+    """Return the name of the Deployment of a revision."""
+    return f"{name}-{revision}"
+
+
+def url(key: Key) -> str:
+    """Return where the model answers inside the cluster."""
+    return f"http://{key.name}.{key.namespace}.svc"
+
+
+def replica_selector(name: str, revision: str) -> str:
+    """Return the label selector, as text, of the pods of a revision (the scale subresource wants text)."""
+    return f"nereid.dev/model={name},nereid.dev/revision={revision}"

@@ -1,0 +1,91 @@
+"""Checked spec + resolved facts → plan. All defaults are resolved here, so that the renderers decide nothing.
+
+Pure; called by the reconciler: `resolve_job` first, and once the Job has answered `make_plan`.
+"""
+
+from collections.abc import Iterable
+
+from nereid_operator.api.model_deployment import Model, ModelDeployment
+from nereid_operator.api.model_status import ResolvedModel
+from nereid_operator.api.quantities import duration_microseconds
+from nereid_operator.observe import DeploymentFacts
+from nereid_operator.plan import capacity
+from nereid_operator.plan.ir import Batching, Image, ModelSource, Owner, Plan, ResolveJob, Revision, Timing, Workload
+from nereid_operator.plan.names import deployment_name, input_hash, resolve_job_name, revision_hash
+from nereid_operator.plan.rollout import roll_out
+
+RESOLVE_RETRIES = 2
+RESOLVE_DEADLINE_SECONDS = 600
+DRAIN_SECONDS = 60
+
+
+def resolve_job(md: ModelDeployment, image: Image) -> ResolveJob:
+    """Return the Job that answers what the model is."""
+    model = md.spec.model
+    return ResolveJob(
+        owner=_owner(md),
+        name=resolve_job_name(md.metadata.name, model, image.name),
+        input_hash=input_hash(model),
+        source=_source(model, revision=model.revision, digest=model.digest),
+        task=str(model.task),
+        image=image,
+        retries=RESOLVE_RETRIES,
+        deadline_seconds=RESOLVE_DEADLINE_SECONDS,
+    )
+
+
+def make_plan(
+    md: ModelDeployment,
+    resolved: ResolvedModel,
+    image: Image,
+    *,
+    deployments: Iterable[DeploymentFacts],
+    selected_revision: str,
+) -> Plan:
+    """Return everything that is to be; `deployments` and `selected_revision` say how far the rollout is."""
+    workload = make_workload(md, resolved, image)
+    revision = revision_hash(workload)
+    owner = _owner(md)
+    return Plan(
+        owner=owner,
+        revision=Revision(
+            owner=owner,
+            name=deployment_name(owner.name, revision),
+            hash=revision,
+            workload=workload,
+            image_pull_policy=image.pull_policy,
+        ),
+        replicas=md.spec.replicas,
+        rollout=roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision),
+    )
+
+
+def make_workload(md: ModelDeployment, resolved: ResolvedModel, image: Image) -> Workload:
+    """Return what makes the pods what they are."""
+    runtime = md.spec.runtime
+    return Workload(
+        source=_source(md.spec.model, revision=resolved.revision, digest=resolved.digest),
+        task=str(resolved.task),
+        served_name=md.served_name,
+        batching=Batching(runtime.batching.max_batch_size, duration_microseconds(runtime.batching.max_queue_delay)),
+        prepare=capacity.PREPARE,
+        triton=capacity.triton_resources(runtime.resources, size_bytes=resolved.size_bytes, dtype=resolved.dtype),
+        frontend=capacity.FRONTEND,
+        timing=Timing(capacity.startup_seconds(resolved.size_bytes), DRAIN_SECONDS),
+        image_name=image.name,
+    )
+
+
+def _owner(md: ModelDeployment) -> Owner:
+    return Owner(md.metadata.name, md.metadata.namespace, md.metadata.uid)
+
+
+def _source(model: Model, *, revision: str | None, digest: str | None) -> ModelSource:
+    return ModelSource(
+        uri=model.uri,
+        revision=revision,
+        digest=digest,
+        endpoint=model.source.endpoint if model.source else None,
+        region=model.source.region if model.source else None,
+        credentials_secret=model.credentials.secret_name if model.credentials else None,
+    )

@@ -1,0 +1,53 @@
+"""Which revision gets the requests, and how many pods each Deployment has. Pure; called by the planner.
+
+New first, old removed when the new one serves. The Service's selector is the memory of what is stable, so a wiped
+status changes nothing; going back A → B → A scales A's Deployment up again. Two revisions are kept, the second at zero.
+
+    current ready?  no  → stable stays; the stable Deployment keeps its pods
+                    yes → stable := current; every other Deployment goes to zero
+"""
+
+from collections.abc import Iterable
+
+from nereid_operator.observe import DeploymentFacts
+from nereid_operator.plan.ir import ReplicaTarget, Rollout
+from nereid_operator.plan.names import deployment_name
+
+
+def roll_out(
+    name: str, current: str, deployments: Iterable[DeploymentFacts], *, replicas: int, selected: str
+) -> Rollout:
+    """Return the next step. `selected` is the revision that the Service names now, or empty."""
+    by_revision = {facts.revision: facts for facts in deployments}
+    stable = _stable(current, by_revision, replicas=replicas, selected=selected)
+    kept = {current, stable} if stable != current else {current, *_newest_other(current, by_revision.values())}
+    others = [facts for facts in by_revision.values() if facts.revision in kept - {current}]
+    return Rollout(
+        current=current,
+        stable=stable,
+        targets=(
+            ReplicaTarget(deployment_name(name, current), replicas),
+            *(ReplicaTarget(facts.name, facts.spec_replicas if facts.revision == stable else 0) for facts in others),
+        ),
+        removed=tuple(sorted(facts.name for facts in by_revision.values() if facts.revision not in kept)),
+    )
+
+
+def has_replicas(facts: DeploymentFacts | None, replicas: int) -> bool:
+    """Return whether a revision has all its replicas ready, by a reading that is not stale."""
+    if facts is None or not facts.observed:
+        return False
+    return min(facts.ready_replicas, facts.updated_replicas) >= replicas
+
+
+def _stable(current: str, by_revision: dict[str, DeploymentFacts], *, replicas: int, selected: str) -> str:
+    if has_replicas(by_revision.get(current), replicas):
+        return current
+    return selected if selected in by_revision else current
+
+
+def _newest_other(current: str, deployments: Iterable[DeploymentFacts]) -> list[str]:
+    others = sorted(
+        (facts for facts in deployments if facts.revision != current), key=lambda facts: (facts.created, facts.name)
+    )
+    return [others[-1].revision] if others else []

@@ -1,0 +1,166 @@
+"""The work queue: keyed, level-triggered. Many adds of a key become one pass; one key never runs twice at once.
+
+`WorkQueue` is pure bookkeeping with time as an argument; `Workers` drives it on the event loop. Filled by feed.py,
+drained by reconciler.reconcile.
+
+    add ──► waiting ──take──► running ──done──► (again, if added meanwhile)
+    fail ─► later, after 0.5 s, 1 s, 2 s … at most 5 min; add does not wait for it
+"""
+
+import asyncio
+import contextlib
+import heapq
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_BACK_OFF_SECONDS = 0.5
+LONGEST_BACK_OFF_SECONDS = 300.0
+HEARTBEAT_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+def back_off_seconds(failures: int) -> float:
+    """Return how long to wait after that many failures in a row."""
+    return min(FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 32), LONGEST_BACK_OFF_SECONDS)
+
+
+@dataclass(slots=True)
+class WorkQueue(Generic[K]):
+    """Which keys wait, run, or come back later. All times are seconds of one clock that never goes back."""
+
+    _waiting: dict[K, None] = field(default_factory=dict)
+    _running: set[K] = field(default_factory=set)
+    _later: list[tuple[float, int, K]] = field(default_factory=list)
+    _due: dict[K, float] = field(default_factory=dict)
+    _failures: dict[K, int] = field(default_factory=dict)
+    _sequence: int = 0
+
+    def add(self, key: K) -> None:
+        """Ask for a pass over the key; asking twice is asking once."""
+        self._waiting[key] = None
+
+    def add_after(self, key: K, seconds: float, *, now: float) -> None:
+        """Ask for a pass after a while; the earliest of several such wishes counts."""
+        due = now + seconds
+        if due >= self._due.get(key, float("inf")):
+            return
+        self._due[key] = due
+        self._sequence += 1
+        heapq.heappush(self._later, (due, self._sequence, key))
+
+    def take(self, *, now: float) -> K | None:
+        """Return the key that waited longest and is not running, and mark it as running; None when there is none."""
+        self._promote(now)
+        key = next((key for key in self._waiting if key not in self._running), None)
+        if key is not None:
+            del self._waiting[key]
+            self._running.add(key)
+        return key
+
+    def succeed(self, key: K) -> None:
+        """End a pass; its failures are forgotten."""
+        self._running.discard(key)
+        self._failures.pop(key, None)
+
+    def fail(self, key: K, *, now: float) -> float:
+        """End a pass that failed; return the seconds after which it comes back."""
+        self._running.discard(key)
+        self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = back_off_seconds(self._failures[key])
+        self.add_after(key, seconds, now=now)
+        return seconds
+
+    def next_due(self) -> float | None:
+        """Return when the next delayed key is due; None when there is none."""
+        return self._later[0][0] if self._later else None
+
+    @property
+    def depth(self) -> int:
+        """Return how many keys wait."""
+        return len(self._waiting)
+
+    def _promote(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            due, _, key = heapq.heappop(self._later)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self.add(key)
+
+
+class Workers(Generic[K]):
+    """Runs passes over the keys of a queue, at most `concurrency` at once.
+
+    `handle` returns the seconds after which it wants the key again, or None. What it raises is logged, and backs off.
+    """
+
+    def __init__(
+        self,
+        queue: WorkQueue[K],
+        handle: Callable[[K], Awaitable[float | None]],
+        *,
+        concurrency: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._queue = queue
+        self._handle = handle
+        self._concurrency = concurrency
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.heartbeat = clock()
+
+    def add(self, key: K) -> None:
+        """Ask for a pass over the key."""
+        self._queue.add(key)
+        self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing runs and nothing waits."""
+        return not self._tasks and not self._queue.depth
+
+    async def run(self) -> None:
+        """Serve the queue until cancelled; passes that run then are cancelled too."""
+        try:
+            while True:
+                self._wake.clear()
+                self.heartbeat = self._clock()
+                self._start_passes()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._seconds_to_wait())
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start_passes(self) -> None:
+        while len(self._tasks) < self._concurrency and (key := self._queue.take(now=self._clock())) is not None:
+            task = asyncio.create_task(self._pass(key), name=f"reconcile {key}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+
+    async def _pass(self, key: K) -> None:
+        try:
+            again_seconds = await self._handle(key)
+        except Exception:  # noqa: BLE001 (one bad key must not stop the others)
+            seconds = self._queue.fail(key, now=self._clock())
+            _log.exception("%s: the pass failed, next try in %.1f s", key, seconds)
+            return
+        self._queue.succeed(key)
+        if again_seconds is not None:
+            self._queue.add_after(key, again_seconds, now=self._clock())
+
+    def _seconds_to_wait(self) -> float:
+        due = self._queue.next_due()
+        if due is None or len(self._tasks) >= self._concurrency:
+            return HEARTBEAT_SECONDS
+        return min(max(due - self._clock(), 0.0), HEARTBEAT_SECONDS)

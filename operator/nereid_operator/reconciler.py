@@ -1,0 +1,104 @@
+"""reconcile(): validate → resolve → plan → render → apply → status, for one ModelDeployment.
+
+Called by the work queue with a key. Safe to repeat: it looks at state, never at events, and writes only what differs.
+A spec that is invalid or cannot be resolved ends the pass before anything is touched, so what serves goes on serving.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from nereid_operator.api.model_deployment import ModelDeployment
+from nereid_operator.api.resources import DEPLOYMENT, SERVICE, Body, Key
+from nereid_operator.api.validation import validate
+from nereid_operator.cache import Cache
+from nereid_operator.clients.kube import KubeClient
+from nereid_operator.errors import RefusalError
+from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned, selected_revision
+from nereid_operator.plan.ir import Image, Plan
+from nereid_operator.plan.planner import make_plan
+from nereid_operator.plan.resolution import NotAsked, Resolved
+from nereid_operator.render.workload import deployment, service
+from nereid_operator.reporter import report
+from nereid_operator.resolver import Resolver
+from nereid_operator.status import Problem, Reading
+from nereid_operator.writer import Writer
+
+# Nothing tells us when a quota is raised or a name becomes free, so a refused pass looks again by itself.
+REFUSED_AGAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """What a pass needs: what was seen, whom to write to, which image, what time it is."""
+
+    cache: Cache
+    kube: KubeClient
+    image: Image
+    now: Callable[[], datetime]
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring the cluster one step towards the spec; return the seconds after which to look again, None for never."""
+        body = self.cache.model_deployment(key)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            return None
+        reading = await self._pass(key, body)
+        await report(body, reading, cache=self.cache, kube=self.kube, now=self.now())
+        return None if reading.problem is None else REFUSED_AGAIN_SECONDS
+
+    async def _pass(self, key: Key, body: Body) -> Reading:
+        """Validate, resolve, plan and apply as far as the state allows, and return what was learnt."""
+        reading = self._blank(key, body)
+        md = validate(body)
+        if not isinstance(md, ModelDeployment):
+            return replace(reading, violations=md)
+        reading = replace(reading, wanted_replicas=md.spec.replicas)
+        writer = Writer(self.cache, self.kube, key, md.metadata.uid)
+        try:
+            found = await Resolver(writer, self.image).resolve(md, body.get("status", {}))
+            reading = replace(reading, resolution=found)
+            if not isinstance(found, Resolved):
+                return reading
+            plan = self._plan(md, found)
+            reading = replace(reading, plan=plan)
+            await _apply(writer, plan)
+        except RefusalError as refusal:
+            return replace(reading, problem=Problem(refusal.reason, refusal.message))
+        return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
+
+    def _blank(self, key: Key, body: Body) -> Reading:
+        """Return what is known before anything is asked."""
+        return Reading(
+            key=key,
+            generation=body["metadata"].get("generation", 1),
+            wanted_replicas=0,
+            violations=(),
+            resolution=NotAsked(),
+            problem=None,
+            plan=None,
+            stable=selected_revision(self.cache.service(key)),
+            deployments=self._deployments(key, body["metadata"]["uid"]),
+            pods=self.cache.pods(key),
+        )
+
+    def _plan(self, md: ModelDeployment, found: Resolved) -> Plan:
+        return make_plan(
+            md,
+            found.model,
+            self.image,
+            deployments=self._deployments(md.key, md.metadata.uid),
+            selected_revision=selected_revision(self.cache.service(md.key)),
+        )
+
+    def _deployments(self, key: Key, uid: str) -> tuple[DeploymentFacts, ...]:
+        return tuple(deployment_facts(body) for body in self.cache.deployments(key) if is_owned(body, uid))
+
+
+async def _apply(writer: Writer, plan: Plan) -> None:
+    """Write what differs: new before old, and the Service before the pods that it leaves behind go."""
+    await writer.ensure_deployment(deployment(plan.revision), replicas=plan.replicas)
+    await writer.ensure(SERVICE, service(plan.owner, plan.rollout.stable))
+    for target in plan.rollout.targets:
+        await writer.scale(target.deployment, target.replicas)
+    for name in plan.rollout.removed:
+        await writer.delete(DEPLOYMENT, name)

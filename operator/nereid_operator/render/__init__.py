@@ -1,0 +1,1 @@
+"""Plan → Kubernetes objects. Adds form, decides nothing. Pure."""

@@ -1,0 +1,65 @@
+"""ResolveJob → Job. Pure; the answer comes back as the termination message of its pod (docs/architecture.md).
+
+Exit code 3 says that trying again cannot mend it: the Job fails at once. Evicted pods do not count as attempts.
+"""
+
+from typing import Any
+
+from nereid_operator.api.resources import JOB
+from nereid_operator.plan.ir import ResolveJob
+from nereid_operator.render.metadata import Manifest, labels, metadata
+from nereid_operator.render.pod import (
+    TMP_MOUNT,
+    TMP_VOLUME,
+    container_security,
+    credentials_mounts,
+    credentials_volumes,
+    pod_defaults,
+    source_arguments,
+)
+
+CONTAINER = "resolve"
+FINAL_EXIT_CODE = 3
+
+
+def job(plan: ResolveJob) -> Manifest:
+    """Return the resolve Job."""
+    return {
+        "apiVersion": JOB.api_version,
+        "kind": JOB.kind,
+        "metadata": metadata(plan.owner, plan.name, labels(plan.owner)),
+        "spec": {
+            "backoffLimit": plan.retries,
+            "activeDeadlineSeconds": plan.deadline_seconds,
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [FINAL_EXIT_CODE]},
+                    },
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "template": {"metadata": {"labels": labels(plan.owner)}, "spec": _pod(plan)},
+        },
+    }
+
+
+def _pod(plan: ResolveJob) -> dict[str, Any]:
+    return {
+        **pod_defaults(),
+        "restartPolicy": "Never",
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": plan.image.name,
+                "imagePullPolicy": plan.image.pull_policy,
+                "command": ["python3", "-m", "model_runtime.resolve"],
+                "args": [*source_arguments(plan.source), f"--task={plan.task}"],
+                "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+                "securityContext": container_security(),
+                "volumeMounts": [TMP_MOUNT, *credentials_mounts(plan.source)],
+            }
+        ],
+        "volumes": [TMP_VOLUME, *credentials_volumes(plan.source)],
+    }

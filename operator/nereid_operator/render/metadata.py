@@ -1,0 +1,47 @@
+"""Labels, owner reference and object metadata that every child of a ModelDeployment carries. Pure."""
+
+from typing import Any
+
+from nereid_operator.api.resources import LABEL_MANAGED_BY, LABEL_MODEL, LABEL_REVISION, MANAGED_BY, MODEL_DEPLOYMENT
+from nereid_operator.plan.ir import Owner
+
+Manifest = dict[str, Any]
+
+
+def labels(owner: Owner) -> dict[str, str]:
+    """Return the labels of every child."""
+    return {
+        "app.kubernetes.io/name": "nereid-model",
+        "app.kubernetes.io/instance": owner.name,
+        LABEL_MANAGED_BY: MANAGED_BY,
+        LABEL_MODEL: owner.name,
+    }
+
+
+def revision_labels(owner: Owner, revision: str) -> dict[str, str]:
+    """Return the labels of a revision's Deployment and pods."""
+    return {**labels(owner), LABEL_REVISION: revision}
+
+
+def selector(owner: Owner, revision: str) -> dict[str, str]:
+    """Return the labels by which Deployment and Service find the pods of a revision."""
+    return {LABEL_MODEL: owner.name, LABEL_REVISION: revision}
+
+
+def metadata(owner: Owner, name: str, object_labels: dict[str, str]) -> dict[str, Any]:
+    """Return ObjectMeta of a child: it goes when its owner goes."""
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": object_labels,
+        "ownerReferences": [
+            {
+                "apiVersion": MODEL_DEPLOYMENT.api_version,
+                "kind": MODEL_DEPLOYMENT.kind,
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }

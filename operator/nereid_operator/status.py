@@ -1,0 +1,191 @@
+"""What one pass learnt → the status of the ModelDeployment. Pure; called by the reconciler at the end of each pass.
+
+Ready is True only when the revision of the *current* spec gets the requests and has all its replicas ready; Available
+says whether anything answers. Messages hold no counters that tick: status is written only when something changed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nereid_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason, merge
+from nereid_operator.api.model_status import ResolvedModel
+from nereid_operator.api.resources import Body, Key
+from nereid_operator.api.validation import Violation
+from nereid_operator.observe import DeploymentFacts, PodFacts
+from nereid_operator.plan.ir import Plan
+from nereid_operator.plan.names import replica_selector, url
+from nereid_operator.plan.resolution import NotAsked, ReportLost, Resolution, Resolved, ResolveFailed, Resolving
+from nereid_operator.plan.rollout import has_replicas
+from nereid_operator.waiting import Wait, why_waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What stops a pass: a refusal by the cluster, with its reason."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything one pass learnt. `plan` is None until the model is resolved, `stable` empty until something serves."""
+
+    key: Key
+    generation: int
+    wanted_replicas: int
+    violations: tuple[Violation, ...]
+    resolution: Resolution
+    problem: Problem | None
+    plan: Plan | None
+    stable: str
+    deployments: tuple[DeploymentFacts, ...]
+    pods: tuple[PodFacts, ...]
+
+
+def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, Any]:
+    """Return the whole status. `previous` is the status as it stands, for what has to be kept."""
+    conditions = merge(_conditions(reading), previous.get("conditions", ()), generation=reading.generation, now=now)
+    current = _current(reading)
+    status: dict[str, Any] = {
+        "observedGeneration": reading.generation,
+        "conditions": [condition.as_body() for condition in conditions],
+        "replicas": current.replicas if current else 0,
+        "readyReplicas": current.ready_replicas if current else 0,
+    }
+    if model := _model(reading, previous):
+        status["model"] = model
+    if reading.plan is None:
+        return status | {name: previous[name] for name in ("url", "selector", "revisions") if name in previous}
+    return status | {
+        "url": url(reading.key),
+        "selector": replica_selector(reading.key.name, reading.plan.rollout.current),
+        "revisions": {"current": reading.plan.rollout.current, "stable": reading.plan.rollout.stable},
+    }
+
+
+def ready_condition(status: Body) -> Mapping[str, Any]:
+    """Return the Ready condition of a status; empty when it has none."""
+    found: Iterable[Mapping[str, Any]] = (
+        entry for entry in status.get("conditions", ()) if entry.get("type") == ConditionType.READY
+    )
+    return next(iter(found), {})
+
+
+def _model(reading: Reading, previous: Body) -> Mapping[str, Any] | None:
+    """Return the resolved facts; those of the last good spec stay while a new one is not resolved."""
+    if isinstance(reading.resolution, Resolved):
+        return reading.resolution.model.as_body()
+    kept: Mapping[str, Any] | None = previous.get("model")
+    return kept
+
+
+def _conditions(reading: Reading) -> tuple[Condition, ...]:
+    wait = _wait(reading)
+    return (
+        _accepted(reading),
+        _resolved(reading),
+        _available(reading),
+        _progressing(reading, wait),
+        _ready(reading, wait),
+    )
+
+
+def _accepted(reading: Reading) -> Condition:
+    if reading.violations:
+        message = "; ".join(str(violation) for violation in reading.violations)
+        return Condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, Reason.INVALID_SPEC, message)
+    return Condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, Reason.ACCEPTED, "The spec is valid.")
+
+
+def _resolved(reading: Reading) -> Condition:
+    kind = ConditionType.RESOLVED
+    if reading.violations:
+        return Condition(
+            kind, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, "The spec has errors, so the model was not looked at."
+        )
+    match reading.resolution:
+        case Resolved(model):
+            return Condition(kind, ConditionStatus.TRUE, Reason.RESOLVED, _resolved_message(model))
+        case ResolveFailed(reason, message):
+            return Condition(kind, ConditionStatus.FALSE, reason, message)
+        case Resolving() | NotAsked() | ReportLost():
+            return Condition(
+                kind, ConditionStatus.UNKNOWN, Reason.RESOLVING, "The resolve Job is reading what the model is."
+            )
+
+
+def _resolved_message(model: ResolvedModel) -> str:
+    return f"Revision {model.revision}, {model.files} files, {model.size_bytes} bytes, {model.digest}."
+
+
+def _available(reading: Reading) -> Condition:
+    kind = ConditionType.AVAILABLE
+    serving = next((facts for facts in reading.deployments if facts.revision == reading.stable), None)
+    if serving is not None and serving.ready_replicas > 0:
+        return Condition(kind, ConditionStatus.TRUE, Reason.SERVING, f"Revision {serving.revision} is serving.")
+    if reading.wanted_replicas == 0 and not reading.violations:
+        return Condition(kind, ConditionStatus.FALSE, Reason.SCALED_TO_ZERO, "spec.replicas is 0.")
+    return Condition(kind, ConditionStatus.FALSE, Reason.NO_REPLICAS_READY, "No replica answers.")
+
+
+def _progressing(reading: Reading, wait: Wait | None) -> Condition:
+    kind = ConditionType.PROGRESSING
+    if wait is None:
+        return Condition(kind, ConditionStatus.FALSE, Reason.ROLLED_OUT, "The current spec is rolled out.")
+    if wait.stuck:
+        return Condition(kind, ConditionStatus.FALSE, wait.reason, wait.message)
+    reason = Reason.RESOLVING if reading.plan is None else Reason.ROLLING_OUT
+    return Condition(kind, ConditionStatus.TRUE, reason, wait.message)
+
+
+def _ready(reading: Reading, wait: Wait | None) -> Condition:
+    kind = ConditionType.READY
+    if wait is not None:
+        return Condition(kind, ConditionStatus.FALSE, wait.reason, wait.message)
+    if reading.wanted_replicas == 0:
+        return Condition(kind, ConditionStatus.FALSE, Reason.SCALED_TO_ZERO, "spec.replicas is 0, so nothing answers.")
+    return Condition(
+        kind,
+        ConditionStatus.TRUE,
+        Reason.READY,
+        f"{reading.wanted_replicas} of {reading.wanted_replicas} replicas are ready.",
+    )
+
+
+def _wait(reading: Reading) -> Wait | None:
+    """Return what stands between now and the current spec being served; None when nothing does."""
+    if reading.violations:
+        return Wait(Reason.INVALID_SPEC, "; ".join(str(violation) for violation in reading.violations), stuck=True)
+    if isinstance(reading.resolution, ResolveFailed):
+        return Wait(reading.resolution.reason, reading.resolution.message, stuck=True)
+    if reading.problem is not None:
+        return Wait(reading.problem.reason, reading.problem.message, stuck=True)
+    if reading.plan is None:
+        return _resolving(reading)
+    if has_replicas(_current(reading), reading.wanted_replicas) and reading.stable == reading.plan.rollout.current:
+        return None
+    pods = tuple(pod for pod in reading.pods if pod.revision == reading.plan.rollout.current)
+    return why_waiting(_current(reading), pods, size_bytes=_size_bytes(reading))
+
+
+def _resolving(reading: Reading) -> Wait:
+    """Return why the resolve Job has not answered: its pod may be unable to start."""
+    job = reading.resolution.job if isinstance(reading.resolution, Resolving) else ""
+    pods = tuple(pod for pod in reading.pods if job and pod.job == job)
+    wait = why_waiting(None, pods, size_bytes=0)
+    if wait.reason in (Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_ERROR):
+        return wait
+    return Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
+
+
+def _current(reading: Reading) -> DeploymentFacts | None:
+    if reading.plan is None:
+        return None
+    return next((facts for facts in reading.deployments if facts.revision == reading.plan.rollout.current), None)
+
+
+def _size_bytes(reading: Reading) -> int:
+    return reading.resolution.model.size_bytes if isinstance(reading.resolution, Resolved) else 0

@@ -1,0 +1,78 @@
+"""Why are the pods not ready yet? Pod facts → one reason and one sentence. Pure; called by status.
+
+The worst pod speaks: what needs a person (no node, no image, a crash) comes before what only needs time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nereid_operator.api.conditions import Reason
+from nereid_operator.api.quantities import mebibytes
+from nereid_operator.observe import ContainerFacts, DeploymentFacts, PodFacts, report
+
+_IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_LAST_WORDS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why something is not ready. `stuck` is True when time alone will not mend it."""
+
+    reason: str
+    message: str
+    stuck: bool
+
+
+def why_waiting(deployment: DeploymentFacts | None, pods: tuple[PodFacts, ...], *, size_bytes: int) -> Wait:
+    """Return why a revision has not all its replicas; with no pods at all the Deployment speaks."""
+    waits = [wait for pod in pods if not pod.terminating and not pod.ready for wait in _pod_waits(pod, size_bytes)]
+    stuck = next((wait for wait in waits if wait.stuck), None)
+    if stuck is not None:
+        return stuck
+    if deployment is not None and deployment.replica_failure:
+        return Wait(Reason.POD_CREATION_FAILED, deployment.replica_failure, stuck=True)
+    return waits[0] if waits else Wait(Reason.STARTING, "Pods are being created.", stuck=False)
+
+
+def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
+    """Yield what holds a pod up, the worst first."""
+    if pod.unschedulable:
+        yield Wait(Reason.UNSCHEDULABLE, pod.unschedulable, stuck=True)
+        return
+    for container in (*pod.init_containers, *pod.containers):
+        if (wait := _container_wait(pod, container)) is not None:
+            yield wait
+    yield _phase(pod, size_bytes)
+
+
+def _container_wait(pod: PodFacts, container: ContainerFacts) -> Wait | None:
+    """Return why a container needs a person; None when it does not."""
+    where = f"Container {container.name} of pod {pod.name}"
+    if container.waiting_reason in _IMAGE_REASONS:
+        return Wait(
+            Reason.IMAGE_PULL_FAILED, f"{where}: {container.waiting_message or container.waiting_reason}", stuck=True
+        )
+    if container.waiting_reason in _CONFIG_REASONS:
+        return Wait(
+            Reason.CONTAINER_CONFIG_ERROR,
+            f"{where}: {container.waiting_message or container.waiting_reason}",
+            stuck=True,
+        )
+    if container.exit_code in (None, 0) or container.ready:
+        return None
+    if (said := report(container.termination_message)) and "reason" in said:
+        return Wait(str(said["reason"]), str(said.get("message", "")), stuck=True)
+    words = container.termination_message.strip()[-_LAST_WORDS:]
+    ended = f"{where} ended with exit code {container.exit_code} ({container.exit_reason})"
+    return Wait(Reason.CONTAINER_CRASHED, f"{ended}: {words}" if words else f"{ended}.", stuck=True)
+
+
+def _phase(pod: PodFacts, size_bytes: int) -> Wait:
+    if any(container.running for container in pod.init_containers):
+        return Wait(
+            Reason.DOWNLOADING, f"The weights are being fetched and verified, {mebibytes(size_bytes)}.", stuck=False
+        )
+    if any(container.running for container in pod.containers):
+        return Wait(Reason.LOADING, "Triton is loading the model.", stuck=False)
+    return Wait(Reason.STARTING, "Containers are being started.", stuck=False)
