@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes on behalf of one owner; raises RefusalError for what the cluster will not take, ApiError for what may pass."""
+    """Writes on behalf of one owner; raises RefusalError for what the cluster will not take."""
 
     cache: Cache
     kube: KubeClient
@@ -92,6 +92,5 @@ class Writer:
 
 
 def _refused(resource: Resource, manifest: Manifest, error: RejectedError) -> RefusalError:
-    return RefusalError(
-        Reason.APPLY_REFUSED, f"{resource.kind} {manifest['metadata']['name']} was refused: {error.message}"
-    )
+    name = f"{resource.kind} {manifest['metadata']['name']}"
+    return RefusalError(Reason.APPLY_REFUSED, f"{name} was refused: {error.message}")

@@ -20,7 +20,8 @@ URI_PATTERN = (
     r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]+)?"
     r"|https://[^\s?#/@]+(/[^\s?#]*)?)$"
 )
-URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"SECRET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # noqa: S105 (a pattern, no secret)
+URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"
+SECRET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # noqa: S105 (a pattern, no secret)
 
 Quantity = Annotated[
     str | int,
