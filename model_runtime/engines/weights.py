@@ -1,0 +1,65 @@
+"""Loads a model's safetensors under strict names: what comes in is exactly what the model file expects, nothing else.
+
+A model file states the tensors it wants with their shapes (`expected`); this module finds them in `model.safetensors`
+or in the shards of `model.safetensors.index.json`. Called by `llama.load` and `bert.load`.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from model_runtime.engines.config import read_json
+from model_runtime.engines.errors import InvalidModelError
+from model_runtime.engines.placement import Placement
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def load_weights(
+    folder: Path, expected: Shapes, placement: Placement, *, ignored: Iterable[str] = ()
+) -> dict[str, torch.Tensor]:
+    """Return the expected tensors, on the device and in the dtype of `placement`.
+
+    `ignored` names tensors that a folder may carry and the model does not need, such as buffers.
+    Raises InvalidModelError that names the first missing, unexpected or misshapen tensor.
+    """
+    shards = {name: shard for shard in _shards(folder) for name in _names(shard)}
+    _check_names(set(shards), set(expected), set(ignored))
+    found: dict[str, torch.Tensor] = {}
+    for shard in sorted(set(shards.values())):
+        with safe_open(shard, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                if name in expected:
+                    found[name] = _checked(name, file.get_tensor(name), expected[name], placement)
+    return found
+
+
+def _shards(folder: Path) -> list[Path]:
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.exists():
+        return [single]
+    if not index.exists():
+        raise InvalidModelError("model.safetensors: the file is missing, and so is model.safetensors.index.json")
+    return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+
+
+def _names(shard: Path) -> list[str]:
+    if not shard.exists():
+        raise InvalidModelError(f"{shard.name}: the index names this file, but it is missing")
+    with safe_open(shard, framework="pt") as file:
+        return list(file.keys())
+
+
+def _check_names(found: set[str], expected: set[str], ignored: set[str]) -> None:
+    if missing := sorted(expected - found):
+        raise InvalidModelError(f"tensor {missing[0]} is missing ({len(missing)} in all)")
+    if unexpected := sorted(found - expected - ignored):
+        raise InvalidModelError(f"tensor {unexpected[0]} is not part of this architecture ({len(unexpected)} in all)")
+
+
+def _checked(name: str, tensor: torch.Tensor, shape: tuple[int, ...], placement: Placement) -> torch.Tensor:
+    if tuple(tensor.shape) != shape:
+        raise InvalidModelError(f"tensor {name} has shape {list(tensor.shape)}; config.json implies {list(shape)}")
+    return tensor.to(device=placement.device, dtype=placement.dtype)
