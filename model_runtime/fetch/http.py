@@ -1,0 +1,140 @@
+"""Plain HTTP for the sources that speak it: one client, ranges, and answers turned into the runtime's reasons.
+
+Called by `https` and `huggingface`. Redirects are followed; a credential is not sent on to another origin (httpx drops
+the Authorization header there).
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+
+from model_runtime.arguments import SourceArguments
+from model_runtime.errors import (
+    InvalidArgument,
+    ModelRuntimeError,
+    SourceNotFound,
+    SourceUnauthorized,
+    SourceUnreachable,
+)
+from model_runtime.fetch.source import CHUNK_BYTES, Chunks
+
+# Seconds. A host that says nothing for this long is taken for gone; the download then goes on from where it was.
+_TIMEOUT = httpx.Timeout(30, connect=10)
+# Content codings would change the bytes that are hashed and make ranges meaningless.
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "nereid"}
+
+
+def make_client(arguments: SourceArguments) -> httpx.Client:
+    """Return the client: the system's certificates and those of `--ca-bundle`, and proxies from the environment."""
+    context = httpx.create_ssl_context()
+    if arguments.ca_bundle:
+        context.load_verify_locations(arguments.ca_bundle)
+    return httpx.Client(verify=context, timeout=_TIMEOUT, headers=_HEADERS, follow_redirects=True)
+
+
+def bearer(url: str, token: str | None) -> dict[str, str]:
+    """Return the headers that carry the token.
+
+    Raises:
+        InvalidArgument: the token would cross the network in clear.
+
+    """
+    if token is None:
+        return {}
+    if urlsplit(url).scheme != "https" and not _is_loopback(urlsplit(url).hostname or ""):
+        raise InvalidArgument(f"--credentials: {url} is not https: a token is never sent in clear")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def status_error(url: str, status: int) -> ModelRuntimeError:
+    """Return the reason for an HTTP status of 400 and above."""
+    if status in {401, 403}:
+        return SourceUnauthorized(f"{url}: answered {status}: credentials are missing or refused")
+    if status in {404, 410}:
+        return SourceNotFound(f"{url}: answered {status}: there is no such file")
+    return SourceUnreachable(f"{url}: answered {status}")
+
+
+@contextmanager
+def reasons(url: str) -> Iterator[None]:
+    """Turn httpx's exceptions into the runtime's.
+
+    Raises:
+        SourceUnreachable: no connection, cut off, or timed out.
+
+    """
+    try:
+        yield
+    except httpx.HTTPError as error:
+        raise SourceUnreachable(f"{url}: {type(error).__name__}: {error}") from error
+
+
+def fetch_small(client: httpx.Client, url: str, headers: dict[str, str], limit_bytes: int) -> bytes:
+    """Return the whole body, of at most `limit_bytes`.
+
+    Raises:
+        ModelRuntimeError: as `status_error`; SourceNotFound for a body that cannot be what is expected there.
+
+    """
+    content = bytearray()
+    with open_range(client, url, headers, 0) as chunks:
+        for chunk in chunks:
+            content.extend(chunk)
+            if len(content) > limit_bytes:
+                raise SourceNotFound(f"{url}: more than {limit_bytes} bytes: expected a small text file")
+    return bytes(content)
+
+
+def content_length(client: httpx.Client, url: str, headers: dict[str, str]) -> int:
+    """Return the size of the file in bytes, by HEAD.
+
+    Raises:
+        SourceUnreachable: also when the server does not tell the size.
+
+    """
+    with reasons(url):
+        response = client.head(url, headers=headers)
+    if response.is_error:
+        raise status_error(url, response.status_code)
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise SourceUnreachable(f"{url}: Content-Length {length!r}: expected the size of the file in bytes")
+    return int(length)
+
+
+@contextmanager
+def open_range(client: httpx.Client, url: str, headers: dict[str, str], offset: int) -> Iterator[Chunks]:
+    """Open the file from the offset on; a server that ignores ranges has its first bytes read and dropped.
+
+    Raises:
+        ModelRuntimeError: as `status_error`; SourceUnreachable also while the chunks are read.
+
+    """
+    ranged = headers | {"Range": f"bytes={offset}-"} if offset else headers
+    with reasons(url), client.stream("GET", url, headers=ranged) as response:
+        if response.is_error:
+            raise status_error(url, response.status_code)
+        chunks = response.iter_raw(CHUNK_BYTES)
+        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+            yield _after(chunks, offset)
+        elif response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+            yield chunks
+        else:
+            raise SourceUnreachable(f"{url}: Content-Range {response.headers.get('Content-Range')!r}: asked {offset}-")
+
+
+def _after(chunks: Chunks, offset: int) -> Chunks:
+    for chunk in chunks:
+        if offset < len(chunk):
+            yield chunk[offset:]
+        offset = max(0, offset - len(chunk))

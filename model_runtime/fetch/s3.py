@@ -1,0 +1,155 @@
+"""Models under a prefix of a bucket: `s3://bucket/prefix`, on AWS or on any server of the S3 API (`--endpoint`).
+
+Digests come from the prefix's `SHA256SUMS` object, else from the objects' own full SHA-256 checksums. `--credentials`
+holds `accessKeyId` and `secretAccessKey`; without it requests are not signed, as public buckets want it.
+"""
+
+import base64
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from model_runtime.arguments import SourceArguments
+from model_runtime.errors import DigestMissing, InvalidModel, SourceNotFound, SourceUnreachable
+from model_runtime.fetch.http import status_error
+from model_runtime.fetch.source import CHUNK_BYTES, Chunks, Listing, listing_by_digest
+from model_runtime.manifest import SUMS_NAME, FileEntry, Manifest, parse_sums
+from model_runtime.selection import select
+
+_MAX_SUMS_BYTES = 4 << 20
+# What AWS takes for a bucket without a region; other servers ignore it.
+_DEFAULT_REGION = "us-east-1"
+
+
+@contextmanager
+def s3_listing(arguments: SourceArguments) -> Iterator[Listing]:
+    """Give the listing of an `s3://` prefix."""
+    uri = urlsplit(arguments.uri)
+    prefix = f"{uri.path.strip('/')}/" if uri.path.strip("/") else ""
+    with closing(make_client(arguments)) as client:
+        folder = _Folder(client, uri.netloc, prefix)
+        with reasons(arguments.uri):
+            manifest = _manifest(folder)
+        yield listing_by_digest(arguments.revision, manifest, folder.open)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The objects under a prefix, which is empty or ends in a slash."""
+
+    client: Any
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def object(self, path: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self.prefix + path}
+
+    @contextmanager
+    def open(self, entry: FileEntry, offset: int) -> Iterator[Chunks]:
+        ranged = {"Range": f"bytes={offset}-"} if offset else {}
+        with (
+            reasons(f"{self}{entry.path}"),
+            closing(self.client.get_object(**self.object(entry.path), **ranged)["Body"]) as body,
+        ):
+            yield body.iter_chunks(CHUNK_BYTES)
+
+
+def _manifest(folder: _Folder) -> Manifest:
+    """List the model's objects with their digests: those of SHA256SUMS, if it is there, else the objects' own."""
+    sizes = _sizes(folder)
+    if SUMS_NAME in sizes:
+        sums = _sums(folder, sizes[SUMS_NAME])
+        digests = {path: sums[path] for path in select(sums)}
+    else:
+        digests = {path: _checksum(folder, path) for path in select(sizes)}
+    if missing := sorted(digests.keys() - sizes.keys()):
+        raise SourceNotFound(f"{folder}: {missing[0]} is in {SUMS_NAME} but there is no such object")
+    return Manifest.of(FileEntry(path, sizes[path], digest) for path, digest in digests.items())
+
+
+def make_client(arguments: SourceArguments) -> Any:  # noqa: ANN401 - boto3 makes its classes while it runs
+    """Return the S3 client; it never looks for credentials in the environment, in files or on the node.
+
+    Raises:
+        InvalidArgument: a Secret without the two keys.
+
+    """
+    key, secret = arguments.credential("accessKeyId"), arguments.credential("secretAccessKey")
+    config = Config(
+        signature_version="s3v4" if key else UNSIGNED,
+        # Servers other than AWS rarely have a DNS name per bucket.
+        s3={"addressing_style": "path" if arguments.endpoint else "auto"},
+        connect_timeout=10,
+        read_timeout=30,
+        # Retries are the caller's, who knows how far a download got; its hash is checked there too.
+        retries={"total_max_attempts": 1},
+        response_checksum_validation="when_required",
+    )
+    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret)
+    return session.client(
+        "s3",
+        endpoint_url=arguments.endpoint,
+        region_name=arguments.region or _DEFAULT_REGION,
+        verify=str(arguments.ca_bundle) if arguments.ca_bundle else None,
+        config=config,
+    )
+
+
+@contextmanager
+def reasons(what: str) -> Iterator[None]:
+    """Turn the exceptions of boto3 and of its streams into the runtime's.
+
+    Raises:
+        ModelRuntimeError: SourceNotFound, SourceUnauthorized or SourceUnreachable.
+
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise status_error(what, error.response["ResponseMetadata"]["HTTPStatusCode"]) from error
+    except (BotoCoreError, HTTPError) as error:
+        raise SourceUnreachable(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def _sizes(folder: _Folder) -> dict[str, int]:
+    """Return the objects under the prefix by path: size in bytes."""
+    pages = folder.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
+    objects = [found for page in pages for found in page.get("Contents", ())]
+    # Some tools make an empty object named like a folder.
+    sizes = {
+        found["Key"].removeprefix(folder.prefix): found["Size"] for found in objects if not found["Key"].endswith("/")
+    }
+    if not sizes:
+        raise SourceNotFound(f"{folder}: no objects under this prefix")
+    return sizes
+
+
+def _sums(folder: _Folder, size: int) -> dict[str, str]:
+    if size > _MAX_SUMS_BYTES:
+        raise InvalidModel(f"{SUMS_NAME}: {size} bytes: expected at most {_MAX_SUMS_BYTES}")
+    with closing(folder.client.get_object(**folder.object(SUMS_NAME))["Body"]) as body:
+        content: bytes = body.read()
+    return parse_sums(content.decode(errors="replace"))
+
+
+def _checksum(folder: _Folder, path: str) -> str:
+    """Return the object's own SHA-256; a multipart upload has one of checksums (`<base64>-<parts>`), not of bytes."""
+    head = folder.client.head_object(**folder.object(path), ChecksumMode="ENABLED")
+    checksum = head.get("ChecksumSHA256", "")
+    if not checksum or "-" in checksum:
+        raise DigestMissing(
+            f"{folder}{path} has no SHA-256 of its whole content: put a {SUMS_NAME} beside it, "
+            "or upload with --checksum-algorithm SHA256 in one part"
+        )
+    return f"sha256:{base64.b64decode(checksum).hex()}"

@@ -1,0 +1,139 @@
+"""`python3 -m model_runtime.prepare`: the init container of a replica, which leaves on the disk what Triton serves.
+
+Lists the source at the pinned revision, refuses another manifest than the pinned one, fetches and hashes the files,
+examines them as `resolve` did, and only then writes the model repository. Safe to repeat after a restart.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+
+from model_runtime import termination
+from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
+from model_runtime.errors import InvalidArgument, UnsafeFile
+from model_runtime.fetch.download import download
+from model_runtime.fetch.open_source import open_source
+from model_runtime.fetch.retry import Patience, retry
+from model_runtime.manifest import Manifest
+from model_runtime.repository import Serving, model_repository
+from model_runtime.resolve import check_digest
+from model_runtime.safetensors_header import Tensor, read_header
+from model_runtime.selection import is_weights
+from model_runtime.verify import DOCUMENT_NAMES, Documents, Task, examine, parse_document
+
+# A day for the largest models over slow lines; Kubernetes shows the progress meanwhile.
+_DEADLINE_SECONDS = 24 * 3600.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    return termination.run(argv, command)
+
+
+def command(argv: Sequence[str]) -> termination.Result:
+    """Parse the arguments and prepare the model."""
+    parser = ArgumentParser(prog="model_runtime.prepare", allow_abbrev=False)
+    parser.add_argument("--task", choices=[task.value for task in Task], required=True)
+    parser.add_argument("--served-name", required=True)
+    parser.add_argument("--weights", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--max-batch-size", type=int, default=8, metavar="N")
+    parser.add_argument("--max-queue-delay-microseconds", type=int, default=5000, metavar="N")
+    namespace = parse(parser, argv)
+    serving = Serving(
+        served_name=namespace.served_name,
+        task=Task(namespace.task),
+        weights=PurePosixPath(namespace.weights),
+        max_batch_size=namespace.max_batch_size,
+        max_queue_delay_microseconds=namespace.max_queue_delay_microseconds,
+    )
+    patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
+    return prepare(source_arguments(namespace), serving, namespace.repository, patience)
+
+
+def prepare(arguments: SourceArguments, serving: Serving, repository: Path, patience: Patience) -> dict[str, str | int]:
+    """Bring the model to the disk and write the repository; return what was fetched.
+
+    Raises:
+        ModelRuntimeError: any reason; the repository is then not there.
+
+    """
+    for flag, value in (("--revision", arguments.revision), ("--digest", arguments.digest)):
+        if value is None:
+            raise InvalidArgument(f"{flag}: expected what resolve answered")
+    weights = Path(serving.weights)
+    with ExitStack() as stack:
+        listing = retry(patience, lambda: stack.enter_context(open_source(arguments)))
+        digest = check_digest(listing, arguments.digest)
+        download(listing, weights, patience, write_line)
+    verify_folder(weights, listing.manifest, serving.task)
+    write_repository(repository, model_repository(serving))
+    return {"digest": digest, "bytes": listing.manifest.size, "files": len(listing.manifest.files)}
+
+
+def write_line(text: str) -> None:
+    """Write a line for `kubectl logs`."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def verify_folder(folder: Path, manifest: Manifest, task: Task) -> None:
+    """Check that the folder holds the manifest's files and nothing else, and that they are a model for the task.
+
+    The files' bytes were hashed when they were written. Raises as `examine`, and:
+
+    Raises:
+        UnsafeFile: a link, or a file that the manifest does not name.
+
+    """
+    check_contents(folder, manifest)
+    contents = {
+        field: parse_document(path, (folder / path).read_bytes())
+        for field, path in DOCUMENT_NAMES.items()
+        if manifest.get(path)
+    }
+    paths = [entry.path for entry in manifest.files]
+    headers = {path: header_of(folder / path) for path in paths if is_weights(path)}
+    examine(task, paths, Documents(**contents), headers)
+
+
+def check_contents(folder: Path, manifest: Manifest) -> None:
+    """Check that there is nothing in the folder but the manifest's regular files.
+
+    Raises:
+        UnsafeFile: names the first path that does not belong there.
+
+    """
+    expected = {entry.path for entry in manifest.files}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_dir() or (path.is_file() and name in expected)):
+            raise UnsafeFile(f"{path}: expected only the regular files of the manifest in --weights")
+
+
+def header_of(path: Path) -> tuple[Tensor, ...]:
+    """Read the header of one safetensors file."""
+    with path.open("rb") as file:
+        return read_header(path.name, path.stat().st_size, file.read)
+
+
+def write_repository(repository: Path, files: Mapping[str, str]) -> None:
+    """Write the model repository beside its place and rename it, so that Triton never sees half of it."""
+    repository.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".repository-") as temporary:
+        new = Path(temporary) / "repository"
+        for name, text in files.items():
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        if repository.exists():
+            shutil.rmtree(repository)
+        new.rename(repository)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

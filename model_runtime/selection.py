@@ -1,0 +1,71 @@
+"""Which files of a repository make up the model: an allow-list, so that code and pickle are never fetched.
+
+Sources call `select` on the names they see, before any size or digest is asked for. Pure.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from model_runtime.errors import InvalidModel, UnsafeFile, UnsupportedArchitecture
+
+INDEX_NAME = "model.safetensors.index.json"
+
+_NAMES = frozenset(
+    {
+        "1_Pooling/config.json",
+        "added_tokens.json",
+        "chat_template.jinja",
+        "chat_template.json",
+        "config.json",
+        "config_sentence_transformers.json",
+        "generation_config.json",
+        "merges.txt",
+        "modules.json",
+        "sentence_bert_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer.model",
+        "tokenizer_config.json",
+        "vocab.json",
+        "vocab.txt",
+        INDEX_NAME,
+    }
+)
+# The names that Hugging Face's libraries give; others (consolidated.*, adapters) are copies or no whole models.
+_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+_PICKLED = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+
+
+def is_weights(path: str) -> bool:
+    """Tell whether the path is one of the model's safetensors files."""
+    return _WEIGHTS.fullmatch(path) is not None
+
+
+def select(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the paths that belong to the model, sorted.
+
+    Raises:
+        UnsafeFile: the only weights are pickled, which would run code when loaded.
+        UnsupportedArchitecture: the only weights are GGUF.
+        InvalidModel: no weights, no config.json or no tokenizer.json.
+
+    """
+    found = frozenset(paths)
+    selected = tuple(sorted(path for path in found if path in _NAMES or is_weights(path)))
+    if not any(is_weights(path) for path in selected):
+        raise _without_weights(found)
+    for name in ("config.json", "tokenizer.json"):
+        if name not in found:
+            raise InvalidModel(f"{name} is missing: expected it beside the weights")
+    return selected
+
+
+def _without_weights(paths: frozenset[str]) -> Exception:
+    suffixes = {PurePosixPath(path).suffix.lower(): path for path in sorted(paths)}
+    if ".gguf" in suffixes:
+        return UnsupportedArchitecture(f"{suffixes['.gguf']}: GGUF is not served yet: convert to safetensors")
+    if pickled := sorted(_PICKLED & suffixes.keys()):
+        name = suffixes[pickled[0]]
+        return UnsafeFile(f"{name}: the only weights are pickled, which can run code: convert to model.safetensors")
+    return InvalidModel("no weights: expected model.safetensors, or model-00001-of-0000N.safetensors with their index")

@@ -1,0 +1,62 @@
+"""How each command of the runtime ends: JSON for the operator in the termination log, an exit code for Kubernetes.
+
+The commands' `main` hand their body to `run`; the contract is in docs/architecture.md.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from model_runtime.errors import ModelRuntimeError
+
+# The kubelet cuts the message here, and cut JSON is no JSON.
+MAX_BYTES = 4096
+_MAX_MESSAGE_CHARACTERS = 1000
+
+Result = Mapping[str, object]
+
+
+def run(argv: Sequence[str], command: Callable[[Sequence[str]], Result]) -> int:
+    """Run the command, report its end to stdout and to `--termination-log`, and return the exit code."""
+    try:
+        result, exit_code = command(argv), 0
+    except ModelRuntimeError as error:
+        result, exit_code = failure(error), error.exit_code
+    text = encode(result)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+    termination_log(argv).write_text(text)
+    return exit_code
+
+
+def failure(error: ModelRuntimeError) -> Result:
+    """Return the report of a failure: its reason, and its message on one line."""
+    return {"reason": error.reason, "message": " ".join(str(error).split())[:_MAX_MESSAGE_CHARACTERS]}
+
+
+def encode(result: Result) -> str:
+    """Return the report as JSON of at most 4 KiB; ASCII, so that characters are bytes.
+
+    Raises:
+        ValueError: a result too long to be reported.
+
+    """
+    text = json.dumps(result)
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"termination message of {len(text)} bytes: expected at most {MAX_BYTES}")
+    return text
+
+
+def add_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--termination-log` to a command's parser."""
+    parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), metavar="FILE")
+
+
+def termination_log(argv: Sequence[str]) -> Path:
+    """Return the file to report to, also when the other arguments cannot be parsed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_argument(parser)
+    path: Path = parser.parse_known_args(argv)[0].termination_log
+    return path

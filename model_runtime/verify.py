@@ -1,0 +1,214 @@
+"""What a model says of itself, checked: config.json, the shards and their index, the architecture and the task.
+
+Pure functions over parsed documents and headers; `resolve` calls them with what it read from the source, `prepare` with
+what lies on the disk, so that both refuse the same models with the same words.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+from model_runtime.errors import InvalidModel, UnsafeFile, UnsupportedArchitecture
+from model_runtime.safetensors_header import Tensor
+from model_runtime.selection import INDEX_NAME
+
+
+class Task(StrEnum):
+    """What a model is served for; `Auto` is only asked for, never the answer."""
+
+    AUTO = "Auto"
+    CHAT = "Chat"
+    COMPLETION = "Completion"
+    EMBEDDING = "Embedding"
+    CLASSIFICATION = "Classification"
+    TENSOR = "Tensor"
+
+
+SUPPORTED_TASKS: Mapping[str, frozenset[Task]] = {
+    "BertModel": frozenset({Task.EMBEDDING}),
+    "LlamaForCausalLM": frozenset({Task.CHAT, Task.COMPLETION}),
+}
+SUPPORTED_DTYPES: Mapping[str, str] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+# What the embedding engine does after the transformer; a Dense layer, say, would change every vector.
+_SENTENCE_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The small files that decide what the model is, parsed; None where the model has no such file."""
+
+    config: object
+    tokenizer_config: object = None
+    modules: object = None
+    index: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the model is: architecture by config.json's name, the task it is served for, dtype of most of its bytes."""
+
+    architecture: str
+    task: Task
+    dtype: str
+
+
+DOCUMENT_NAMES: Mapping[str, str] = {
+    "config": "config.json",
+    "tokenizer_config": "tokenizer_config.json",
+    "modules": "modules.json",
+    "index": INDEX_NAME,
+}
+
+
+def parse_document(path: str, content: bytes) -> object:
+    """Parse one of the JSON documents.
+
+    Raises:
+        InvalidModel: the content is no JSON.
+
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InvalidModel(f"{path}: not valid JSON: {error}") from error
+
+
+def examine(task: Task, paths: Collection[str], documents: Documents, headers: Mapping[str, Sequence[Tensor]]) -> Facts:
+    """Say what the model is, or refuse it. `headers` are the tensors by safetensors file.
+
+    Raises:
+        UnsafeFile: config.json asks for code of the repository.
+        UnsupportedArchitecture: no engine runs it, or not for this task.
+        InvalidModel: documents, files and tensors do not fit together.
+
+    """
+    check_shards(documents.index, headers)
+    architecture = architecture_of(documents.config)
+    check_sentence_modules(documents.modules)
+    return Facts(
+        architecture=architecture,
+        task=task_of(task, architecture, has_chat_template=has_chat_template(paths, documents.tokenizer_config)),
+        dtype=dtype_of(list(chain.from_iterable(headers.values()))),
+    )
+
+
+def architecture_of(config: object) -> str:
+    """Return the architecture that config.json names, if it can be run from tensors alone.
+
+    Raises:
+        InvalidModel: no architecture in it.
+        UnsafeFile: `auto_map`, which means Python files of the repository.
+        UnsupportedArchitecture: another architecture, or quantized weights.
+
+    """
+    match config:
+        case {"auto_map": _}:
+            raise UnsafeFile("config.json: auto_map asks for the repository's own code, which is never run")
+        case {"quantization_config": {"quant_method": method}}:
+            raise UnsupportedArchitecture(f"config.json: weights quantized by {method!r}: expected unquantized weights")
+        case {"architectures": [str(architecture), *_]}:
+            pass
+        case _:
+            raise InvalidModel("config.json: architectures: expected a list that names the model's class")
+    if architecture not in SUPPORTED_TASKS:
+        raise UnsupportedArchitecture(f"{architecture[:80]}: supported are {', '.join(sorted(SUPPORTED_TASKS))}")
+    return architecture
+
+
+def has_chat_template(paths: Collection[str], tokenizer_config: object) -> bool:
+    """Tell whether the model brings a chat template, in a file of its own or in tokenizer_config.json."""
+    if {"chat_template.jinja", "chat_template.json"} & set(paths):
+        return True
+    match tokenizer_config:
+        case {"chat_template": str() | list() as template} if template:
+            return True
+        case _:
+            return False
+
+
+def task_of(task: Task, architecture: str, *, has_chat_template: bool) -> Task:
+    """Return the task that the model is served for; Auto takes Chat before Completion when there is a template.
+
+    Raises:
+        UnsupportedArchitecture: the architecture is not served for the task asked for.
+        InvalidModel: Chat without a chat template.
+
+    """
+    supported = SUPPORTED_TASKS[architecture]
+    if task is Task.AUTO and Task.CHAT in supported:
+        return Task.CHAT if has_chat_template else Task.COMPLETION
+    if task is Task.AUTO:
+        return next(iter(supported))
+    if task not in supported:
+        raise UnsupportedArchitecture(f"{architecture} for task {task}: supported is {' or '.join(sorted(supported))}")
+    if task is Task.CHAT and not has_chat_template:
+        raise InvalidModel("task Chat: expected a chat template in tokenizer_config.json or chat_template.jinja")
+    return task
+
+
+def check_sentence_modules(modules: object) -> None:
+    """Refuse a sentence-transformers pipeline with steps that the embedding engine does not do.
+
+    Raises:
+        InvalidModel: modules.json is no list of modules.
+        UnsupportedArchitecture: a module other than Transformer, Pooling and Normalize.
+
+    """
+    if modules is None:
+        return
+    match modules:
+        case list() if all(isinstance(module, dict) and isinstance(module.get("type"), str) for module in modules):
+            types = [module["type"].rsplit(".", 1)[-1] for module in modules]
+        case _:
+            raise InvalidModel("modules.json: expected a list of modules with their type")
+    if other := sorted(set(types) - _SENTENCE_MODULES):
+        raise UnsupportedArchitecture(f"modules.json: {other[0][:80]}: supported are Transformer, Pooling, Normalize")
+
+
+def dtype_of(tensors: Sequence[Tensor]) -> str:
+    """Return the dtype of most of the bytes: float32, bfloat16 or float16.
+
+    Raises:
+        InvalidModel: there are no tensors.
+        UnsupportedArchitecture: most bytes are of another dtype.
+
+    """
+    sizes: Counter[str] = Counter()
+    for tensor in tensors:
+        sizes[tensor.dtype] += tensor.size
+    if not sizes:
+        raise InvalidModel("the weights hold no tensors")
+    dtype = sizes.most_common(1)[0][0]
+    if dtype not in SUPPORTED_DTYPES:
+        raise UnsupportedArchitecture(f"weights of dtype {dtype}: supported are {', '.join(SUPPORTED_DTYPES)}")
+    return SUPPORTED_DTYPES[dtype]
+
+
+def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None:
+    """Check that each tensor is in one file only, and that the index, if there is one, names the same files.
+
+    Raises:
+        InvalidModel: a tensor that is there twice, or a missing or unlisted shard.
+
+    """
+    owners: dict[str, str] = {}
+    for path, tensors in headers.items():
+        for tensor in tensors:
+            if tensor.name in owners:
+                raise InvalidModel(f"tensor {tensor.name[:80]!r} is both in {owners[tensor.name]} and in {path}")
+            owners[tensor.name] = path
+    if index is None:
+        return
+    match index:
+        case {"weight_map": dict(weight_map)} if all(isinstance(path, str) for path in weight_map.values()):
+            pass
+        case _:
+            raise InvalidModel(f"{INDEX_NAME}: expected weight_map, tensor names with their files")
+    if weight_map != owners:
+        name = min(name for name in weight_map.keys() | owners.keys() if weight_map.get(name) != owners.get(name))
+        raise InvalidModel(
+            f"{INDEX_NAME}: tensor {name[:80]!r} is listed in {weight_map.get(name)}: it is in {owners.get(name)}"
+        )
