@@ -19,7 +19,7 @@ from model_runtime.errors import (
     SourceUnauthorized,
     SourceUnreachable,
 )
-from model_runtime.fetch.source import CHUNK_BYTES, Chunks
+from model_runtime.fetch.source import Chunks
 
 # Seconds. A host that says nothing for this long is taken for gone; the download then goes on from where it was.
 _TIMEOUT = httpx.Timeout(30, connect=10)
@@ -124,7 +124,8 @@ def open_range(client: httpx.Client, url: str, headers: dict[str, str], offset: 
     with reasons(url), client.stream("GET", url, headers=ranged) as response:
         if response.is_error:
             raise status_error(url, response.status_code)
-        chunks = response.iter_raw(CHUNK_BYTES)
+        # As they come: gathering them into larger chunks would lose what came before a cut.
+        chunks = response.iter_raw()
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             yield _after(chunks, offset)
         elif response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):

@@ -1,0 +1,126 @@
+"""A web server on loopback that serves a mapping of files with ranges, and fails in the ways that real ones do."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Fault:
+    """What goes wrong with one path."""
+
+    status: int | None = None
+    flip_byte: int | None = None
+    cut_at: int | None = None
+    times: int = 1_000_000
+    ignore_ranges: bool = False
+    append: bytes = b""
+    redirect: str | None = None
+    no_length: bool = False
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    range: str | None
+    authorization: str | None
+
+
+@dataclass
+class WebServer:
+    files: dict[str, bytes]
+    faults: dict[str, Fault] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def take_fault(self, path: str) -> Fault:
+        """Return the fault of the path for a GET, counting down how often it happens."""
+        fault = self.faults.get(path, Fault())
+        if fault.times <= 0:
+            return Fault()
+        fault.times -= 1
+        return fault
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    web: WebServer
+
+    def do_HEAD(self) -> None:
+        self._record()
+        fault = self.web.faults.get(self.path, Fault())
+        content = self.web.files.get(self.path)
+        if fault.status or content is None:
+            self._answer(fault.status or 404, b"")
+        elif fault.no_length:
+            self._answer(200, b"", {"Transfer-Encoding": "chunked"})
+        else:
+            self._answer(200, b"", {"Content-Length": str(len(content))})
+
+    def do_GET(self) -> None:
+        self._record()
+        fault = self.web.take_fault(self.path)
+        content = self.web.files.get(self.path)
+        if fault.redirect:
+            self._answer(302, b"", {"Location": fault.redirect, "Content-Length": "0"})
+        elif fault.status or content is None:
+            self._answer(fault.status or 404, b"", {"Content-Length": "0"})
+        else:
+            self._send(content + fault.append, fault)
+
+    def _send(self, content: bytes, fault: Fault) -> None:
+        if fault.flip_byte is not None:
+            content = content[: fault.flip_byte] + bytes([content[fault.flip_byte] ^ 1]) + content[fault.flip_byte + 1 :]
+        begin, headers, status = 0, {}, 200
+        wanted = self.headers.get("Range")
+        if wanted and not fault.ignore_ranges:
+            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+            headers = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+            status = 206
+        body = content[begin:]
+        headers["Content-Length"] = str(len(body))
+        if fault.cut_at is not None:
+            body = body[: max(0, fault.cut_at - begin)]
+            self.close_connection = True
+        self._answer(status, body, headers)
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except OSError:
+            # The client read what it wanted and hung up.
+            self.close_connection = True
+
+    def _record(self) -> None:
+        request = Request(self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization"))
+        self.web.requests.append(request)
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the tests' output quiet."""
+
+
+@contextmanager
+def serving(web: WebServer, handler: type[Handler] = Handler) -> Iterator[WebServer]:
+    """Serve on a free port of loopback until the block ends."""
+    bound = type("BoundHandler", (handler,), {"web": web})
+    with ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
+        web.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield web
+        finally:
+            server.shutdown()
+            thread.join()
