@@ -1,0 +1,1 @@
+"""A Kubernetes of one node inside one network namespace and one process tree, without a container engine."""
