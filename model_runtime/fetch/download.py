@@ -53,6 +53,7 @@ def download(listing: Listing, folder: Path, patience: Patience, report: Callabl
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [entry for entry in listing.manifest.files if not _is_complete(folder, entry)]
+    report(f"{len(listing.manifest.files) - len(missing)} of {len(listing.manifest.files)} files are there already")
     check_disk(folder, missing, shutil.disk_usage(folder).free)
     job = Download(
         folder=folder,
@@ -67,7 +68,8 @@ def download(listing: Listing, folder: Path, patience: Patience, report: Callabl
         job.cancelled.set()
     errors = [error for future in futures if (error := future.exception())]
     raise_first(errors)
-    job.progress.finish()
+    if missing:
+        job.progress.finish()
 
 
 def raise_first(errors: Iterable[BaseException]) -> None:

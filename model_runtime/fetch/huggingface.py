@@ -77,8 +77,13 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
         )
     except GatedRepoError as error:
         raise SourceUnauthorized(f"{what}: access must be granted on the hub, to the owner of the token") from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise SourceNotFound(f"{what}: no such repository or revision, or one that needs a token") from error
+    except RevisionNotFoundError as error:
+        raise SourceNotFound(f"{what}: no such revision") from error
+    except RepositoryNotFoundError as error:
+        # The hub answers 401 for what is private and for what is not there, so that nobody can tell the names of others.
+        if error.response.status_code == httpx.codes.UNAUTHORIZED:
+            raise SourceUnauthorized(f"{what}: no such repository, or one that needs a token") from error
+        raise SourceNotFound(f"{what}: no such repository, or none that this token may read") from error
     except HfHubHTTPError as error:
         raise status_error(what, error.response.status_code) from error
     except HFValidationError as error:

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def versitygw_binary() -> Path:
     """The S3 server that the test cluster is built with."""
     candidates = [
         os.environ.get("NEREID_VERSITYGW", ""),
-        *map(str, sorted(cache_folder().glob("cluster/**/versitygw"))),
+        *map(str, sorted(cache_folder().glob("cluster/*/bin/versitygw"))),
         shutil.which("versitygw") or "",
     ]
     for candidate in candidates:
@@ -93,7 +94,7 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
             probe.settimeout(1)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        process.poll()
+        threading.Event().wait(0.02)
     pytest.fail("versitygw does not answer")
 
 

@@ -1,0 +1,112 @@
+"""The commands against a hub on loopback, as processes: the hub's library reads its settings when it is imported."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.fetch.hubserver import COMMIT, Hub, HubHandler
+from tests.runtime.fetch.tiny import chat_model
+from tests.runtime.fetch.webserver import Fault, serving
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    files = {f"/{path}": content for path, content in chat_model().items()}
+    files |= {"/pytorch_model.bin": b"pickle", "/modeling_tiny.py": b"import os"}
+    with serving(Hub(files), HubHandler) as server:
+        assert isinstance(server, Hub)
+        yield server
+
+
+def run(tmp_path: Path, module: str, *arguments: str, **environment: str) -> tuple[int, dict[str, object]]:
+    """Run the command with nothing of the caller's hub settings; return its exit code and its report."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    log = tmp_path / "termination-log"
+    command = [sys.executable, "-W", "error", "-m", f"model_runtime.{module}", *arguments, "--termination-log", str(log)]
+    done = subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False, timeout=60)
+    assert log.exists(), done.stderr
+    return done.returncode, json.loads(log.read_text())
+
+
+def resolve(hub: Hub, tmp_path: Path, *arguments: str, uri: str = "hf://acme/tiny") -> tuple[int, dict[str, object]]:
+    return run(tmp_path, "resolve", "--uri", uri, "--endpoint", hub.url, *arguments)
+
+
+def test_a_moving_name_is_pinned_to_its_commit(hub: Hub, tmp_path: Path) -> None:
+    code, report = resolve(hub, tmp_path, "--revision", "v1")
+    assert code == 0
+    assert report["revision"] == COMMIT
+    assert report["files"] == 4
+    assert report["bytes"] == sum(map(len, chat_model().values()))
+    assert report["task"] == "Chat"
+
+
+def test_the_endpoint_may_come_from_the_environment(hub: Hub, tmp_path: Path) -> None:
+    code, report = run(tmp_path, "resolve", "--uri", "hf://acme/tiny", HF_ENDPOINT=hub.url)
+    assert (code, report["revision"]) == (0, COMMIT)
+
+
+def prepare(hub: Hub, tmp_path: Path, digest: str, *arguments: str) -> tuple[int, dict[str, object]]:
+    source = ("--uri", "hf://acme/tiny", "--endpoint", hub.url, "--revision", COMMIT, "--digest", digest)
+    serving = ("--task", "Chat", "--served-name", "tiny")
+    folders = ("--weights", str(tmp_path / "weights"), "--repository", str(tmp_path / "repository"))
+    return run(tmp_path, "prepare", *source, *serving, *folders, *arguments)
+
+
+def test_the_pinned_commit_is_prepared_without_code_or_pickle(hub: Hub, tmp_path: Path) -> None:
+    _, resolved = resolve(hub, tmp_path)
+    code, report = prepare(hub, tmp_path, str(resolved["digest"]))
+    assert (code, report["files"]) == (0, 4)
+    for path, content in chat_model().items():
+        assert (tmp_path / "weights" / path).read_bytes() == content
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == sorted(chat_model())
+    assert (tmp_path / "repository" / "tiny" / "config.pbtxt").exists()
+
+
+@pytest.mark.parametrize("path", ["model.safetensors", "tokenizer.json"], ids=["by sha256", "by git's blob id"])
+def test_a_flipped_byte_is_a_mismatch(hub: Hub, tmp_path: Path, path: str) -> None:
+    _, resolved = resolve(hub, tmp_path)
+    hub.faults[f"/{path}"] = Fault(flip_byte=1)
+    code, report = prepare(hub, tmp_path, str(resolved["digest"]))
+    assert (code, report["reason"]) == (3, "DigestMismatch")
+    assert path in str(report["message"])
+
+
+def test_the_token_goes_to_the_hub_and_not_to_its_storage(hub: Hub, tmp_path: Path) -> None:
+    hub.token = "hf_secret"
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "token").write_text("hf_secret\n")
+    assert resolve(hub, tmp_path)[1]["reason"] == "SourceUnauthorized"
+    assert resolve(hub, tmp_path, "--credentials", str(secret))[0] == 0
+    storage = [request.authorization for request in hub.requests if request.path == "/model.safetensors"]
+    assert storage
+    assert set(storage) == {None}
+
+
+CASES = [
+    ("a repository that is not there or is private", "hf://acme/other", (), "SourceUnauthorized"),
+    ("a revision that is not there", "hf://acme/tiny", ("--revision", "v9"), "SourceNotFound"),
+    ("a URI without an organization", "hf://tiny", (), "InvalidArgument"),
+    ("another digest", "hf://acme/tiny", ("--digest", f"sha256:{'0' * 64}"), "DigestMismatch"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "uri", "arguments", "reason"), CASES, ids=[case[0] for case in CASES])
+def test_each_fault_has_its_reason(
+    sentence: str, uri: str, arguments: tuple[str, ...], reason: str, hub: Hub, tmp_path: Path
+) -> None:
+    code, report = resolve(hub, tmp_path, *arguments, uri=uri)
+    assert (code, report["reason"]) == (3, reason)
+
+
+def test_a_gated_repository_says_that_access_must_be_granted(hub: Hub, tmp_path: Path) -> None:
+    hub.gated = True
+    code, report = resolve(hub, tmp_path)
+    assert (code, report["reason"]) == (3, "SourceUnauthorized")
+    assert "granted" in str(report["message"])
