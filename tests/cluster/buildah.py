@@ -41,17 +41,12 @@ class Buildah:
 
     def build(self, tag: str, dockerfile: Path, inputs: "BuildInputs") -> None:
         """Build one image; layers of earlier builds are used again."""
-        text = dockerfile.read_text()
-        volumes, values, outside = [], {}, {}
-        if inputs.wheels is not None:
-            volumes += ["--volume", f"{inputs.wheels}:/wheels:ro"]
-            values["PIP_FIND_LINKS"] = "/wheels"
-        if inputs.ca_bundle is not None:
-            volumes += ["--volume", f"{inputs.ca_bundle}:{_CA_IN_BUILD}:ro"]
-            values |= {"PIP_CERT": _CA_IN_BUILD, "SSL_CERT_FILE": _CA_IN_BUILD}
-        options = ("--pull=never", "--isolation", "chroot", "--layers", *volumes, *offered(text, values))
+        volumes, values = self._machine(inputs)
+        mounts = [word for volume in volumes for word in ("--volume", volume)]
+        options = ("--pull=never", "--isolation", "chroot", "--layers", *mounts)
+        arguments = offered(dockerfile.read_text(), values)
         log = self.store.parent / "logs" / f"{dockerfile.parent.name}-image.log"
-        run_logged(log, *self._command("build", *options, "-t", tag, "-f", dockerfile, inputs.context), extra=outside)
+        run_logged(log, *self._command("build", *options, *arguments, "-t", tag, "-f", dockerfile, inputs.context))
 
     def image_id(self, tag: str) -> str:
         """Return the id of a built image."""
@@ -65,6 +60,24 @@ class Buildah:
     def save(self, tag: str, target: Path) -> None:
         """Write a docker archive."""
         run(*self._command("push", "--quiet", tag, f"docker-archive:{target}:{tag}"))
+
+    def _machine(self, inputs: "BuildInputs") -> tuple[list[str], dict[str, str]]:
+        """Return mounts and build arguments that tell a build of this machine's wheels and certificates.
+
+        pip reads them from its configuration file too, so that a Dockerfile need not know of them.
+        """
+        volumes, values, lines = [], {}, ["[global]"]
+        if inputs.wheels is not None:
+            volumes.append(f"{inputs.wheels}:/wheels:ro")
+            values["PIP_FIND_LINKS"] = "/wheels"
+            lines.append("find-links = /wheels")
+        if inputs.ca_bundle is not None:
+            volumes.append(f"{inputs.ca_bundle}:{_CA_IN_BUILD}:ro")
+            values |= {"PIP_CERT": _CA_IN_BUILD, "SSL_CERT_FILE": _CA_IN_BUILD}
+            lines.append(f"cert = {_CA_IN_BUILD}")
+        pip = self.store / "pip.conf"
+        pip.write_text("\n".join([*lines, ""]))
+        return [*volumes, f"{pip}:/etc/pip.conf:ro"], values
 
     def _make_base(self) -> None:
         archive = self.store / "base.tar"

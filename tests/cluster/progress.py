@@ -64,9 +64,8 @@ class Progress:
         recorded = read_durations(self.store)
         left = self.names[self.done :]
         own = spoken(estimate([name], recorded))
-        say(
-            f"[{self.done + 1}/{len(self.names)}] {self.title}: {name}, about {own} of {spoken(estimate(left, recorded))} left"
-        )
+        whole = spoken(estimate(left, recorded))
+        say(f"[{self.done + 1}/{len(self.names)}] {self.title}: {name}, about {own} of {whole} left")
         start = time.monotonic()
         yield
         took = time.monotonic() - start

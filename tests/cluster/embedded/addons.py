@@ -9,20 +9,22 @@ from tests.cluster.tinyimages import BUSYBOX, COREDNS, LOCAL_PATH
 Object = dict[str, Any]
 _STORAGE = "local-path-storage"
 _RBAC = "rbac.authorization.k8s.io"
-_COREFILE = """.:1053 {
+# Two server blocks: within one, `template` would answer before `kubernetes` is asked.
+_COREFILE = """cluster.local:1053 in-addr.arpa:1053 ip6.arpa:1053 {
     errors
     health :8080
     ready :8181
     kubernetes cluster.local in-addr.arpa ip6.arpa {
         pods insecure
-        fallthrough in-addr.arpa ip6.arpa
         ttl 5
     }
+    reload
+}
+.:1053 {
+    errors
     template ANY ANY . {
         rcode NXDOMAIN
     }
-    loop
-    reload
 }
 """
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.binaries import cache_folder
@@ -22,10 +23,12 @@ from tests.cluster.embedded import addons, components, settings
 from tests.cluster.embedded.api import Api, connect, path_of
 from tests.cluster.embedded.certificates import ensure_certificates, write_kubeconfigs
 from tests.cluster.embedded.cgroups import cgroups, make_cgroups, remove_cgroups
+from tests.cluster.embedded.dns import resolves
 from tests.cluster.embedded.imagestore import load_archive, load_system_images, loaded_images
 from tests.cluster.embedded.layout import Layout
 from tests.cluster.embedded.network import make_network, network_names, remove_network
 from tests.cluster.embedded.node import MOUNT_POINTS, members, start_supervisor, stop, supervisor
+from tests.cluster.embedded.stages import stage_file
 from tests.cluster.errors import CommandError, DiskSpaceError, LeftoverError, NotReadyError, NotRunningError
 from tests.cluster.gobinaries import ensure_binaries
 from tests.cluster.packages import RUN_PROGRAMS, ensure_packages, require_root
@@ -35,6 +38,11 @@ from tests.stack.wait import wait_for
 _BYTES_TO_RUN = 3 * 2**30
 _READY_SECONDS = 120.0
 _CAP_SYS_RESOURCE = 24
+_NAME_THAT_RESOLVES = "kubernetes.default.svc.cluster.local"
+_DEPLOYMENTS = (
+    ("coredns", "Available", "kube-system"),
+    ("local-path-provisioner", "Available", "local-path-storage"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,7 @@ class Embedded:
         write_kubeconfigs(layout)
         _write_settings(layout)
         self._write_components(programs)
+        started = datetime.now(UTC).replace(microsecond=0)  # heartbeats are told in whole seconds
         start_supervisor(layout)
         say(f"cluster {layout.name}: starting the control plane")
         _await(layout, "containerd", lambda: layout.containerd_socket.is_socket() and _answers(layout))
@@ -151,9 +160,11 @@ class Embedded:
         say(f"cluster {layout.name}: the API server is ready; DNS, storage and the node follow")
         for item in addons.addons(layout):
             api.apply(item)
-        _await(layout, "node Ready", lambda: _is_true(api, "Node", layout.node, "Ready"))
+        # The API server remembers what was true before a crash: only a new heartbeat and an answer count.
+        _await(layout, "node Ready", lambda: _is_ready_since(api, layout.node, started))
         self._add_gpus(api)
-        _await(layout, "CoreDNS", lambda: _is_true(api, "Deployment", "coredns", "Available", "kube-system"))
+        _await(layout, "CoreDNS", lambda: resolves(layout.dns_address, _NAME_THAT_RESOLVES))
+        _await(layout, "deployments", lambda: all(_is_true(api, "Deployment", *item) for item in _DEPLOYMENTS))
         _await(layout, "service account", lambda: api.get(path_of("ServiceAccount", "default", "default")) is not None)
         _await(layout, "StorageClass", lambda: api.get(path_of("StorageClass", "local-path")) is not None)
         (layout.state / "fingerprint").write_text(self._fingerprint(programs))
@@ -171,7 +182,7 @@ class Embedded:
             return False
         api = connect(self.layout)
         healthy = api.ready() and _is_true(api, "Node", self.layout.node, "Ready")
-        return healthy and _is_true(api, "Deployment", "coredns", "Available", "kube-system")
+        return healthy and resolves(self.layout.dns_address, _NAME_THAT_RESOLVES)
 
     def _fingerprint(self, programs: Mapping[str, Path]) -> str:
         """Return a digest of everything that is configured (pure)."""
@@ -217,6 +228,7 @@ def _settings(layout: Layout) -> dict[str, str]:
         "containerd.toml": settings.containerd(
             layout, layout.state / "containerd", may_raise_limits=_has_capability(_CAP_SYS_RESOURCE)
         ),
+        "stages.json": stage_file(),
         "resolv.conf": settings.resolv_conf(layout),
     }
 
@@ -259,6 +271,15 @@ def _is_true(api: Api, kind: str, name: str, condition: str, namespace: str = ""
     found = api.get(path_of(kind, name, namespace)) or {}
     conditions = found.get("status", {}).get("conditions", [])
     return any(entry["type"] == condition and entry["status"] == "True" for entry in conditions)
+
+
+def _is_ready_since(api: Api, node: str, moment: datetime) -> bool:
+    """Tell whether the kubelet has said that the node is Ready at or after the moment."""
+    conditions = (api.get(path_of("Node", node)) or {}).get("status", {}).get("conditions", [])
+    ready = next((entry for entry in conditions if entry["type"] == "Ready"), None)
+    return (
+        ready is not None and ready["status"] == "True" and datetime.fromisoformat(ready["lastHeartbeatTime"]) >= moment
+    )
 
 
 def _has_capability(number: int) -> bool:

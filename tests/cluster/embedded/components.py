@@ -48,6 +48,7 @@ def kwok(layout: Layout, programs: Mapping[str, Path]) -> Component:
     """Return kwok, which plays the nodes that carry its annotation and no other."""
     flags = _flags(
         kubeconfig=layout.kubeconfig,
+        config=layout.config / "stages.json",
         manage_nodes_with_annotation_selector="kwok.x-k8s.io/node=fake",
         cidr=layout.fake_pods,
         node_ip=layout.node_address,

@@ -49,7 +49,7 @@ def processes() -> list[Process]:
 
 def supervisor(layout: Layout) -> Process | None:
     """Return the cluster's PID 1 as the host sees it, or None."""
-    ours = os.readlink("/proc/self/ns/pid")
+    ours = str(Path("/proc/self/ns/pid").readlink())
     return next((process for process in processes() if process.namespace != ours and _is_ours(process, layout)), None)
 
 

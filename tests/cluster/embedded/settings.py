@@ -118,5 +118,5 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 
 
 def resolv_conf(layout: Layout) -> str:
-    """The resolver of pods that ask for the node's: the cluster's DNS, which answers for names outside with NXDOMAIN."""
+    """The resolver of pods that ask for the node's: the cluster's DNS, which says NXDOMAIN to names outside."""
     return f"nameserver {layout.dns_address}\n"

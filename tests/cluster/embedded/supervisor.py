@@ -106,7 +106,7 @@ def _start_when_due(run: Run, node: Node) -> None:
     with log.open("ab") as output:
         process = subprocess.Popen(
             run.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/",
-            restore_signals=True, preexec_fn=_unblock,
+            restore_signals=True, preexec_fn=_unblock,  # noqa: PLW1509
         )  # fmt: skip
     run.pid, run.started = process.pid, now
     process.returncode = 0  # reaped by _reap, not by the Popen object
