@@ -46,11 +46,7 @@ class SourceArguments:
             InvalidArgument: names the flag, the value and what would be right.
 
         """
-        uri = urlsplit(self.uri)
-        if uri.scheme not in SCHEMES or not uri.netloc or uri.query or uri.fragment or uri.username:
-            raise InvalidArgument(
-                f"--uri {self.uri!r}: expected hf://organization/name, s3://bucket/prefix or https://host/folder"
-            )
+        _check_uri(self.uri)
         if self.endpoint is not None and urlsplit(self.endpoint).scheme not in {"http", "https"}:
             raise InvalidArgument(f"--endpoint {self.endpoint!r}: expected http://host:port or https://host:port")
         if self.digest is not None and not is_manifest_digest(self.digest):
@@ -73,6 +69,20 @@ class SourceArguments:
         if not path.is_file():
             raise InvalidArgument(f"--credentials {self.credentials}: expected the key {name!r} in the Secret")
         return path.read_text().strip()
+
+
+def _check_uri(text: str) -> None:
+    if {"@", "?", "#"} & set(text):
+        # Not repeated in the message: such parts carry passwords and signatures.
+        raise InvalidArgument("--uri: expected no user, query or fragment in it; credentials belong in a Secret")
+    try:
+        uri = urlsplit(text)
+    except ValueError as error:
+        raise InvalidArgument(f"--uri {text!r}: {error}") from error
+    if uri.scheme not in SCHEMES or not uri.netloc:
+        raise InvalidArgument(
+            f"--uri {text!r}: expected hf://organization/name, s3://bucket/prefix or https://host/folder"
+        )
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

@@ -80,7 +80,7 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
     except RevisionNotFoundError as error:
         raise SourceNotFound(f"{what}: no such revision") from error
     except RepositoryNotFoundError as error:
-        # The hub answers 401 for what is private and for what is not there, so that nobody can tell the names of others.
+        # The hub answers 401 for what is private and for what is not there, so that names stay secret.
         if error.response.status_code == httpx.codes.UNAUTHORIZED:
             raise SourceUnauthorized(f"{what}: no such repository, or one that needs a token") from error
         raise SourceNotFound(f"{what}: no such repository, or none that this token may read") from error

@@ -43,7 +43,7 @@ def sibling(path: str, content: bytes) -> dict[str, object]:
 class HubHandler(Handler):
     web: Hub
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         path = urlsplit(self.path).path
         if path.startswith("/api/models/"):
             self._record()
@@ -78,7 +78,7 @@ class HubHandler(Handler):
             self.path = f"/{name}"
             super().do_GET()
 
-    def do_HEAD(self) -> None:
+    def do_HEAD(self) -> None:  # noqa: N802
         self._error(404, "EntryNotFound")
 
     def _refused(self) -> bool:

@@ -74,7 +74,9 @@ RESOLVE_CASES = [
     Case("a 500 that lasts is unreachable", fault(SUMS, status=500), errors.SourceUnreachable, "after 6 attempts"),
     Case("a file that is listed but gone", fault(WEIGHTS, status=404), errors.SourceNotFound, "model.safetensors"),
     Case("a size that is not told", fault(WEIGHTS, no_length=True), errors.SourceUnreachable, "Content-Length"),
-    Case("a flipped byte in config.json", fault("/model/config.json", flip_byte=2), errors.DigestMismatch, "config.json"),
+    Case(
+        "a flipped byte in config.json", fault("/model/config.json", flip_byte=2), errors.DigestMismatch, "config.json"
+    ),
     Case("SHA256SUMS that is a web page", sums("<html>"), errors.InvalidModel, "SHA256SUMS line 1"),
     Case("a path that leaves the folder", sums(f"{'0' * 64}  ../etc/passwd\n"), errors.UnsafeFile, "../etc/passwd"),
     Case("only pickled weights", replaced(model__safetensors=None, model__bin=b"x"), errors.UnsafeFile, "model.bin"),

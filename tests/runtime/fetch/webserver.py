@@ -78,7 +78,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, content: bytes, fault: Fault) -> None:
         if fault.flip_byte is not None:
-            content = content[: fault.flip_byte] + bytes([content[fault.flip_byte] ^ 1]) + content[fault.flip_byte + 1 :]
+            content = (
+                content[: fault.flip_byte] + bytes([content[fault.flip_byte] ^ 1]) + content[fault.flip_byte + 1 :]
+            )
         begin, headers, status = 0, {}, 200
         wanted = self.headers.get("Range")
         if wanted and not fault.ignore_ranges:

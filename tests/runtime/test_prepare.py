@@ -1,0 +1,95 @@
+"""The command line of prepare: what lies on the disk afterwards, again after a restart, and what is refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model_runtime import prepare, resolve
+from tests.runtime.fetch.tiny import chat_model, with_sums
+from tests.runtime.fetch.webserver import WebServer, serving
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with serving(WebServer({f"/{path}": content for path, content in with_sums(chat_model()).items()})) as server:
+        yield server
+
+
+def run(web: WebServer, tmp_path: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    log = tmp_path / "termination-log"
+    source = ("--uri", web.url, "--termination-log", str(log))
+    assert resolve.main(source) == 0
+    digest = json.loads(log.read_text())["digest"]
+    pinned = (*source, "--revision", digest, "--digest", digest)
+    folders = ("--weights", str(tmp_path / "weights"), "--repository", str(tmp_path / "repository"))
+    code = prepare.main([*pinned, "--task", "Chat", "--served-name", "tiny", *folders, *arguments])
+    return code, json.loads(log.read_text())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_weights_and_repository_are_there(web: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = run(web, tmp_path)
+    assert (code, report["files"]) == (0, 4)
+    assert contents(tmp_path / "weights") == chat_model()
+    assert set(contents(tmp_path / "repository")) == {"tiny/config.pbtxt", "tiny/1/model.py"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["repository", "termination-log", "weights"]
+    assert "fetched 0.5 of 0.5 MB" in capsys.readouterr().out
+
+
+def test_a_restarted_container_ends_the_same(web: WebServer, tmp_path: Path) -> None:
+    run(web, tmp_path)
+    first = contents(tmp_path)
+    (tmp_path / "weights" / "config.json").write_text("damaged")
+    assert run(web, tmp_path)[0] == 0
+    assert contents(tmp_path) == first
+
+
+def test_a_new_name_replaces_the_repository(web: WebServer, tmp_path: Path) -> None:
+    run(web, tmp_path)
+    run(web, tmp_path, "--served-name", "other")
+    assert [path.name for path in (tmp_path / "repository").iterdir()] == ["other"]
+
+
+def test_a_file_that_the_manifest_does_not_name_is_refused(web: WebServer, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "evil.safetensors").write_bytes(b"x")
+    code, report = run(web, tmp_path)
+    assert (code, report["reason"]) == (3, "UnsafeFile")
+    assert not (tmp_path / "repository").exists()
+
+
+def test_a_link_to_a_folder_is_refused(web: WebServer, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "link").symlink_to("/etc")
+    assert run(web, tmp_path)[1]["reason"] == "UnsafeFile"
+
+
+INVALID = [
+    ("a served name that leaves the folder", ("--served-name", "../x"), "--served-name"),
+    ("a batch size that is no number", ("--max-batch-size", "many"), "--max-batch-size"),
+    ("a batch of nothing", ("--max-batch-size", "0"), "--max-batch-size 0"),
+    ("a task that is not resolved", ("--task", "Auto"), "--task Auto"),
+    ("no digest", ("--digest", ""), "--digest"),
+    ("no revision", ("--revision", ""), "--revision"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "arguments", "says"), INVALID, ids=[case[0] for case in INVALID])
+def test_a_wrong_argument_names_its_flag(
+    sentence: str, arguments: tuple[str, ...], says: str, web: WebServer, tmp_path: Path
+) -> None:
+    code, report = run(web, tmp_path, *arguments)
+    assert (code, report["reason"]) == (3, "InvalidArgument")
+    assert says in str(report["message"])
+    assert not (tmp_path / "weights").exists()
+
+
+def test_the_model_must_be_for_the_task(web: WebServer, tmp_path: Path) -> None:
+    code, report = run(web, tmp_path, "--task", "Embedding")
+    assert (code, report["reason"]) == (3, "UnsupportedArchitecture")
+    assert not (tmp_path / "repository").exists()
