@@ -59,20 +59,20 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
 async def _run_until_end(
     settings: Settings, connection: Connection, feed: Feed, workers: Workers[Key], stop: asyncio.Event
 ) -> None:
-    """Run kopf, the workers and the resync; raise what ended the first of them, return when it was kopf in peace."""
-    watches = asyncio.create_task(
-        kopf.operator(
-            registry=make_registry(feed, connection),
-            settings=make_settings(),
-            standalone=True,
-            clusterwide=not settings.watch_namespaces,
-            namespaces=settings.watch_namespaces,
-            stop_flag=stop,
-        ),
-        name="watches",
+    """Run watches, workers and resync until one of them ends; raise what it raised.
+
+    kopf.operator() would take every task of the process for its own and cancel it at the end, so its tasks are run here.
+    """
+    watches = await kopf.spawn_tasks(
+        registry=make_registry(feed, connection),
+        settings=make_settings(),
+        standalone=True,
+        clusterwide=not settings.watch_namespaces,
+        namespaces=settings.watch_namespaces,
+        stop_flag=stop,
     )
     tasks = [
-        watches,
+        *watches,
         asyncio.create_task(workers.run(), name="workers"),
         asyncio.create_task(feed.resync(every_seconds=settings.resync_seconds), name="resync"),
     ]
@@ -81,8 +81,7 @@ async def _run_until_end(
         for task in ended:
             task.result()
     finally:
-        stop.set()
-        for task in tasks[1:]:
+        for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 

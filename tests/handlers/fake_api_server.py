@@ -1,0 +1,224 @@
+"""An API server in the test's own process: kmock's discovery, and a store that behaves as Kubernetes' where it matters.
+
+Create on apply, uid, generation and a resourceVersion that grows; nothing happens on a write that changes nothing;
+/status and /scale; label selectors in lists and watches; 409 on create; children go when their owner goes.
+Controllers are played by the test: it edits objects through `edit`.
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import aiohttp.web
+import attrs
+import kmock
+
+Object = dict[str, Any]
+StoreKey = tuple[Any, str, str]
+
+RESOURCES = {
+    "nereid.dev/v1alpha1/modeldeployments": ("ModelDeployment", {"status", "scale"}),
+    "apps/v1/deployments": ("Deployment", {"status", "scale"}),
+    "batch/v1/jobs": ("Job", {"status"}),
+    "v1/services": ("Service", set()),
+    "v1/pods": ("Pod", {"status"}),
+    "v1/events": ("Event", set()),
+    "v1/namespaces": ("Namespace", set()),
+    "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", set()),
+}
+CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition"}
+WRITES = {kmock.action.CREATE, kmock.action.UPDATE, kmock.action.DELETE}
+
+
+@attrs.define(kw_only=True)
+class FakeApiServer(kmock.KubernetesScaffold):
+    """The server; `store` holds what is, `writes` what was asked to be changed, in order."""
+
+    store: dict[StoreKey, Object] = attrs.field(factory=dict)
+    writes: list[str] = attrs.field(factory=list)
+    refuse: Callable[[str, str], str | None] = lambda _method, _path: None
+    _version: int = 1
+    _watchers: list[tuple[Any, str, asyncio.Queue[Any]]] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        for name, (kind, subresources) in RESOURCES.items():
+            self.resources[name] = kmock.ResourceInfo(
+                kind=kind,
+                namespaced=kind not in CLUSTER_WIDE,
+                verbs={"get", "list", "watch", "create", "patch", "delete"},
+                subresources=subresources,
+            )
+
+    # What tests do: play the user and the controllers.
+
+    def put(self, resource: str, body: Object, namespace: str = "default") -> Object:
+        """Create an object, or merge into the one that is there, as kubectl would."""
+        key = (kmock.resource(resource), namespace, body["metadata"]["name"])
+        return self._merge(key, {**body, "metadata": {"namespace": namespace, **body["metadata"]}})
+
+    def edit(self, resource: str, name: str, change: Object, namespace: str = "default") -> Object:
+        """Change an object that is there, status included, as its controller would."""
+        key = (kmock.resource(resource), namespace, name)
+        if key not in self.store:
+            raise LookupError(f"{resource} {namespace}/{name} is not there")
+        return self._merge(key, change)
+
+    def remove(self, resource: str, name: str, namespace: str = "default") -> None:
+        """Delete an object and what it owns."""
+        self._delete((kmock.resource(resource), namespace, name))
+
+    def get(self, resource: str, name: str, namespace: str = "default") -> Object | None:  # type: ignore[override]
+        """Return an object; None when it is not there."""
+        return self.store.get((kmock.resource(resource), namespace, name))
+
+    def all(self, resource: str) -> dict[str, Object]:
+        """Return every object of a kind by name."""
+        return {name: body for (found, _, name), body in self.store.items() if found == kmock.resource(resource)}
+
+    def hang_up(self) -> None:
+        """End every watch, as a server does that goes away."""
+        for _, _, queue in self._watchers:
+            queue.put_nowait(None)
+
+    # What the operator asks.
+
+    async def _handle(self, request: Any) -> aiohttp.web.StreamResponse:
+        if request.action is None or request.resource is None or request.resource not in self.resources:
+            return await super()._handle(request)
+        if request.action in WRITES:
+            message = self.refuse(request.method.value, request.url.path)
+            if message:
+                return _failure(403, message)
+            self.writes.append(f"{request.method.value} {request.url.path}")
+        if request.action == kmock.action.WATCH:
+            return await self._watch(request)
+        return {
+            kmock.action.LIST: self._list,
+            kmock.action.FETCH: self._fetch,
+            kmock.action.CREATE: self._create,
+            kmock.action.UPDATE: self._update,
+            kmock.action.DELETE: self._remove,
+        }[request.action](request)
+
+    def _list(self, request: Any) -> aiohttp.web.Response:
+        selector = request.params.get("labelSelector", "")
+        items = [
+            body
+            for (resource, namespace, _), body in self.store.items()
+            if resource == request.resource and request.namespace in (None, namespace) and _selected(body, selector)
+        ]
+        return _answer({"kind": "List", "metadata": {"resourceVersion": str(self._version)}, "items": items})
+
+    def _fetch(self, request: Any) -> aiohttp.web.Response:
+        body = self.store.get((request.resource, request.namespace, request.name))
+        return _failure(404, f"{request.name} not found") if body is None else _answer(body)
+
+    def _create(self, request: Any) -> aiohttp.web.Response:
+        key = (request.resource, request.namespace, request.data["metadata"]["name"])
+        if key in self.store:
+            return _failure(409, f"{key[2]} already exists")
+        return _answer(self._merge(key, request.data), status=201)
+
+    def _update(self, request: Any) -> aiohttp.web.Response:
+        key = (request.resource, request.namespace, request.name)
+        applied = request.headers.get("Content-Type", "").startswith("application/apply-patch")
+        if key not in self.store and (request.subresource or not applied):
+            return _failure(404, f"{request.name} not found")
+        if request.subresource == "status":
+            return _answer(self._replace(key, {**self.store[key], "status": request.data["status"]}))
+        return _answer(self._merge(key, request.data))
+
+    def _remove(self, request: Any) -> aiohttp.web.Response:
+        key = (request.resource, request.namespace, request.name)
+        if key not in self.store:
+            return _failure(404, f"{request.name} not found")
+        uid = (request.data or {}).get("preconditions", {}).get("uid")
+        if uid not in (None, self.store[key]["metadata"]["uid"]):
+            return _failure(409, "the uid differs")
+        return _answer(self._delete(key))
+
+    async def _watch(self, request: Any) -> aiohttp.web.StreamResponse:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        watcher = (request.resource, request.params.get("labelSelector", ""), queue)
+        response = aiohttp.web.StreamResponse(headers={"Content-Type": "application/json"})
+        since = int(request.params.get("resourceVersion", "0") or 0)
+        for missed in [body for key, body in self.store.items() if key[0] == request.resource]:
+            if int(missed["metadata"]["resourceVersion"]) > since and _selected(missed, watcher[1]):
+                queue.put_nowait({"type": "ADDED", "object": missed})
+        self._watchers.append(watcher)
+        try:
+            await response.prepare(request._raw_request)
+            while event := await queue.get():
+                await response.write(json.dumps(event).encode() + b"\n")
+        finally:
+            self._watchers.remove(watcher)
+        return response
+
+    # The store.
+
+    def _merge(self, key: StoreKey, change: Object) -> Object:
+        old = self.store.get(key)
+        return self._replace(key, _merged(old or {}, change))
+
+    def _replace(self, key: StoreKey, body: Object) -> Object:
+        old = self.store.get(key)
+        if old == body:
+            return old
+        self._version += 1
+        metadata = dict(body["metadata"])
+        generation = 1 if old is None else old["metadata"]["generation"] + (old.get("spec") != body.get("spec"))
+        metadata |= {"resourceVersion": str(self._version), "generation": generation}
+        metadata.setdefault("uid", f"uid-{self._version}")
+        metadata.setdefault("namespace", key[1])
+        metadata.setdefault(
+            "creationTimestamp", f"2026-01-01T{self._version // 3600:02}:{self._version // 60 % 60:02}:00Z"
+        )
+        self.store[key] = copy.deepcopy({**body, "metadata": metadata})
+        self._tell("ADDED" if old is None else "MODIFIED", key)
+        return self.store[key]
+
+    def _delete(self, key: StoreKey) -> Object:
+        self._version += 1
+        body = self.store[key]
+        self._tell("DELETED", key)
+        del self.store[key]
+        for child in list(self._children(body["metadata"]["uid"])):
+            self._delete(child)
+        return body
+
+    def _children(self, uid: str) -> Iterator[StoreKey]:
+        for key, body in list(self.store.items()):
+            if key in self.store and any(owner["uid"] == uid for owner in body["metadata"].get("ownerReferences", ())):
+                yield key
+
+    def _tell(self, kind: str, key: StoreKey) -> None:
+        body = copy.deepcopy(self.store[key])
+        for resource, selector, queue in self._watchers:
+            if resource == key[0] and _selected(body, selector):
+                queue.put_nowait({"type": kind, "object": body})
+
+
+def _merged(old: Object, change: Object) -> Object:
+    """Merge maps; replace everything else. The operator applies whole objects, so lists need no merge keys."""
+    merged = {
+        name: _merged(old.get(name) or {}, value) if isinstance(value, dict) else value
+        for name, value in change.items()
+    }
+    return {**old, **merged}
+
+
+def _selected(body: Object, selector: str) -> bool:
+    labels = body["metadata"].get("labels", {})
+    terms = [term.partition("=") for term in selector.split(",") if term]
+    return all(labels.get(name) == value for name, _, value in terms)
+
+
+def _answer(body: Object, status: int = 200) -> aiohttp.web.Response:
+    return aiohttp.web.json_response(body, status=status)
+
+
+def _failure(status: int, message: str) -> aiohttp.web.Response:
+    return _answer({"kind": "Status", "status": "Failure", "code": status, "message": message}, status)

@@ -1,0 +1,179 @@
+"""A ModelDeployment from `kubectl apply` to Ready and on: the real operator, and the test as user and controllers."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from tests.handlers import cluster
+from tests.handlers.conftest import Operator, until
+from tests.handlers.fake_api_server import FakeApiServer
+
+Start = Callable[[], AbstractAsyncContextManager[Operator]]
+
+
+async def test_a_manifest_becomes_a_job_then_a_deployment_and_a_service_and_ready(
+    api: FakeApiServer, operator: Operator
+):
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    deployment = await cluster.appears(api, "apps/v1/deployments")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "Starting", "a reason while pods start")
+    cluster.make_ready(api, deployment)
+    await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready")
+
+    status = cluster.model(api)["status"]
+    assert status["url"] == "http://minilm.default.svc"
+    assert status["model"]["digest"] == cluster.digest("a")
+    assert status["readyReplicas"] == 1
+    assert status["revisions"]["current"] == status["revisions"]["stable"] == deployment.removeprefix("minilm-")
+    service = api.get("v1/services", "minilm")
+    assert service is not None
+    assert service["spec"]["selector"]["nereid.dev/revision"] == status["revisions"]["stable"]
+    assert {event["reason"] for event in api.all("v1/events").values()} >= {"Resolving", "Starting", "Ready"}
+
+
+async def test_nothing_is_written_when_nothing_changes(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    before, passes = list(api.writes), await operator.passes()
+    pod = next(iter(api.all("v1/pods")))
+    for number in range(3):
+        api.edit("v1/pods", pod, {"metadata": {"annotations": {"touched": str(number)}}})
+        api.edit("apps/v1/deployments", deployment, {"metadata": {"annotations": {"touched": str(number)}}})
+        passes = await operator.passes_beyond(passes)
+    assert api.writes == before
+
+
+async def test_a_new_model_is_served_beside_the_old_one_until_it_is_ready(api: FakeApiServer, operator: Operator):
+    old = await cluster.serve(api, "s3://models/minilm")
+    cluster.apply_model(api, "s3://models/minilm-v2")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "Resolving", "not Ready for the new spec")
+    assert cluster.condition(api, "Available")["status"] == "True"
+    await cluster.finish_resolve_job(api, digest="b")
+    new = await cluster.appears(api, "apps/v1/deployments", other_than=old)
+    await until(
+        lambda: cluster.model(api)["status"]["revisions"]["current"] == new.removeprefix("minilm-"), "new revision"
+    )
+    assert cluster.selected(api) == old.removeprefix("minilm-")
+    assert cluster.replicas(api, old) == 1
+
+    cluster.make_ready(api, new)
+    await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready")
+    await until(lambda: cluster.replicas(api, old) == 0, "the old revision at zero")
+    assert cluster.selected(api) == new.removeprefix("minilm-")
+
+
+async def test_going_back_scales_the_old_revision_up_again(api: FakeApiServer, operator: Operator):
+    old = await cluster.serve(api, "s3://models/minilm")
+    new = await cluster.serve(api, "s3://models/minilm-v2", digest="b", other_than=old)
+    await until(lambda: cluster.replicas(api, old) == 0, "the old revision at zero")
+    cluster.make_ready(api, old, ready=0)
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.replicas(api, old) == 1, "the old revision scaled up")
+    assert cluster.replicas(api, new) == 1
+    cluster.make_ready(api, old)
+    await until(lambda: cluster.replicas(api, new) == 0, "the newer revision at zero")
+    assert set(api.all("apps/v1/deployments")) == {old, new}
+
+
+async def test_only_two_revisions_are_kept(api: FakeApiServer, operator: Operator):
+    first = await cluster.serve(api, "s3://models/one")
+    second = await cluster.serve(api, "s3://models/two", digest="b", other_than=first)
+    third = await cluster.serve(api, "s3://models/three", digest="c", other_than=first, also_than=second)
+    await until(lambda: set(api.all("apps/v1/deployments")) == {second, third}, "the oldest revision gone")
+
+
+async def test_an_invalid_edit_disturbs_nothing(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    cluster.apply_model(api, "ftp://models/minilm")
+    await until(lambda: cluster.condition(api, "Accepted")["status"] == "False", "the edit to be refused")
+    assert "spec.model.uri" in cluster.condition(api, "Accepted")["message"]
+    assert cluster.condition(api, "Ready")["reason"] == "InvalidSpec"
+    assert cluster.condition(api, "Available")["status"] == "True"
+    assert cluster.replicas(api, deployment) == 1
+    assert len(api.all("batch/v1/jobs")) == 1
+
+
+async def test_a_failed_job_is_told_and_not_repeated(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.fail_resolve_job(api, reason="SourceNotFound", message="there is no such bucket.")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "False", "the failure in status")
+    assert cluster.condition(api, "Ready")["reason"] == "SourceNotFound"
+    assert "no such bucket" in cluster.condition(api, "Ready")["message"]
+    assert len(api.all("batch/v1/jobs")) == 1
+    assert not api.all("apps/v1/deployments")
+
+
+async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, operator: Operator):
+    api.put("v1/services", {"metadata": {"name": "minilm"}, "spec": {"selector": {"app": "theirs"}}})
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "NameConflict", "the conflict in status")
+    assert "Service minilm" in cluster.condition(api, "Ready")["message"]
+    service = api.get("v1/services", "minilm")
+    assert service is not None
+    assert service["spec"]["selector"] == {"app": "theirs"}
+
+
+async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Operator):
+    api.refuse = lambda _method, path: "exceeded quota: gpus" if path.endswith("/deployments") else None
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
+    assert "exceeded quota: gpus" in cluster.condition(api, "Ready")["message"]
+
+
+async def test_what_is_deleted_by_hand_comes_back(api: FakeApiServer, operator: Operator):
+    await cluster.serve(api, "s3://models/minilm")
+    api.remove("v1/services", "minilm")
+    await until(lambda: api.get("v1/services", "minilm"), "the Service to come back")
+
+
+async def test_replicas_are_scaled_through_the_scale_subresource_alone(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    api.writes.clear()
+    api.edit("nereid.dev/v1alpha1/modeldeployments", "minilm", {"spec": {"replicas": 3}})
+    await until(lambda: cluster.replicas(api, deployment) == 3, "three replicas")
+    path = f"/apis/apps/v1/namespaces/default/deployments/{deployment}"
+    assert [write for write in api.writes if path in write] == [f"PATCH {path}/scale"]
+    await until(lambda: cluster.condition(api, "Ready")["status"] == "False", "not Ready with one of three")
+    cluster.make_ready(api, deployment, ready=3)
+    await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready with three")
+
+
+async def test_a_restart_resolves_nothing_again_and_writes_nothing(api: FakeApiServer, start: Start):
+    async with start():
+        await cluster.serve(api, "s3://models/minilm")
+        job = next(iter(api.all("batch/v1/jobs")))
+    api.remove("batch/v1/jobs", job)
+    api.writes.clear()
+    async with start() as operator:
+        await operator.passes_beyond(0)
+    assert api.writes == []
+
+
+async def test_a_wiped_status_heals_from_what_the_job_left(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    cluster.wipe_status(api)
+    await until(lambda: cluster.model(api).get("status", {}).get("model"), "the resolved facts")
+    await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready again")
+    assert set(api.all("apps/v1/deployments")) == {deployment}
+    assert cluster.replicas(api, deployment) == 1
+
+
+async def test_deleting_the_model_leaves_nothing(api: FakeApiServer, operator: Operator):
+    await cluster.serve(api, "s3://models/minilm")
+    api.remove("nereid.dev/v1alpha1/modeldeployments", "minilm")
+    assert not api.all("apps/v1/deployments")
+    assert not api.all("v1/services")
+    passes = await operator.passes()
+    cluster.apply_model(api, "s3://models/other", name="other")
+    await cluster.finish_resolve_job(api, digest="a", name="other")
+    await operator.passes_beyond(passes)
+    assert not [name for name in api.all("apps/v1/deployments") if name.startswith("minilm")]
+
+
+async def test_the_endpoint_says_alive_and_ready(operator: Operator, api: FakeApiServer):
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.appears(api, "batch/v1/jobs")
+    assert await operator.status_of("/healthz") == 200
+    assert await operator.status_of("/readyz") == 200
