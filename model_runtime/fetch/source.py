@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from model_runtime.errors import InvalidArgument, SourceUnreachable
-from model_runtime.manifest import FileEntry, Manifest
+from model_runtime.errors import DigestMismatch, InvalidArgument, SourceUnreachable
+from model_runtime.manifest import FileEntry, Manifest, is_manifest_digest
 
 # Large enough that hashing and writing dominate, small enough that four downloads stay below a few MiB.
 CHUNK_BYTES = 1 << 20
@@ -35,12 +35,15 @@ def listing_by_digest(revision: str | None, manifest: Manifest, open_file: OpenF
     """Return the listing of a source without revisions of its own: the manifest's digest is the revision.
 
     Raises:
-        InvalidArgument: a revision is asked for that is not what the source holds.
+        DigestMismatch: the source no longer holds the revision that was resolved.
+        InvalidArgument: a revision of another form, such as a branch.
 
     """
     digest = manifest.digest()
-    if revision not in {None, digest}:
+    if revision is not None and not is_manifest_digest(revision):
         raise InvalidArgument(f"--revision {revision!r}: this source has no revisions, only the digest {digest}")
+    if revision not in {None, digest}:
+        raise DigestMismatch(f"the source's files changed: their manifest has the digest {digest}: expected {revision}")
     return Listing(revision=digest, manifest=manifest, open=open_file)
 
 

@@ -141,6 +141,6 @@ def test_prepare_leaves_no_model_and_no_repository(
 def test_another_model_under_the_same_uri_is_refused(web: WebServer, patience: Patience, tmp_path: Path) -> None:
     digest = str(resolve(arguments(web), Task.AUTO, patience)["digest"])
     replaced(tokenizer__json=b'{"other": 1}')(web)
-    with pytest.raises((errors.DigestMismatch, errors.InvalidArgument), match=digest[:20]):
+    with pytest.raises(errors.DigestMismatch, match=digest):
         prepare(arguments(web, digest), serving(tmp_path), tmp_path / "repository", patience)
     assert not (tmp_path / "weights").exists()

@@ -1,5 +1,6 @@
 """A web server on loopback that serves a mapping of files with ranges, and fails in the ways that real ones do."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +106,13 @@ class Handler(BaseHTTPRequestHandler):
             # The client read what it wanted and hung up.
             self.close_connection = True
 
+    def handle_one_request(self) -> None:
+        """Answer one request, if the client does not hang up before."""
+        try:
+            super().handle_one_request()
+        except OSError:
+            self.close_connection = True
+
     def _record(self) -> None:
         request = Request(self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization"))
         self.web.requests.append(request)
@@ -114,11 +122,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(web: WebServer, handler: type[Handler] = Handler) -> Iterator[WebServer]:
+def serving(web: WebServer, handler: type[Handler] = Handler, tls: ssl.SSLContext | None = None) -> Iterator[WebServer]:
     """Serve on a free port of loopback until the block ends."""
     bound = type("BoundHandler", (handler,), {"web": web})
     with ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
         web.port = server.server_port
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
