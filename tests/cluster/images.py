@@ -55,7 +55,7 @@ class BuildInputs:
 
 def build_inputs(environ: Mapping[str, str], repository: Path) -> BuildInputs:
     """Return what this machine offers: a folder of wheels, and a CA bundle where the host has one of its own."""
-    named = (environ.get("NEREID_WHEELS"), environ.get("PIP_FIND_LINKS"), str(repository.parent / "shared" / "wheels"))
+    named = (environ.get("NEREID_WHEELS"), str(repository.parent / "shared" / "wheels"), environ.get("PIP_FIND_LINKS"))
     wheels = next((Path(folder) for folder in named if folder and Path(folder).is_dir()), None)
     bundle = environ.get("PIP_CERT") or environ.get("SSL_CERT_FILE")
     return BuildInputs(repository, wheels, Path(bundle) if bundle and Path(bundle).is_file() else None)

@@ -1,4 +1,4 @@
-"""How kwok plays nodes and pods, as its Stage objects (pure): nodes are Ready at once, pods run, Jobs' pods complete."""
+"""How kwok plays nodes and pods, as Stage objects (pure): nodes are Ready at once, pods run, pods of Jobs complete."""
 
 import json
 from typing import Any
@@ -9,7 +9,8 @@ _NODE_STATUS = """
 {{ $now := Now }}
 conditions:
 {{ range NodeConditions }}
-- {type: {{ .type | Quote }}, status: {{ .status | Quote }}, reason: {{ .reason | Quote }}, message: {{ .message | Quote }},
+- {type: {{ .type | Quote }}, status: {{ .status | Quote }}, reason: {{ .reason | Quote }},
+   message: {{ .message | Quote }},
    lastHeartbeatTime: {{ $now | Quote }}, lastTransitionTime: {{ $now | Quote }}}
 {{ end }}
 addresses:
