@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from model_runtime import termination
-from model_runtime.arguments import ArgumentParser, parse
+from model_runtime.arguments import ArgumentParser
 from model_runtime.engines.errors import ModelError
 from model_runtime.errors import InvalidModel
 from model_runtime.frontend.app import make_app
@@ -35,7 +35,8 @@ def command(argv: Sequence[str]) -> termination.Result:
     parser.add_argument("--triton", required=True, metavar="HOST:PORT", help="Triton's gRPC address")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod's own network
     parser.add_argument("--port", type=int, required=True, metavar="N")
-    arguments = parse(parser, argv)
+    termination.add_argument(parser)
+    arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     prompts = _load(arguments.weights)
 

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 4 * 1024 * 1024
 READY_TIMEOUT_SECONDS = 1.0
 
+# What Triton's `text_input` is called in a request to each route.
+TEXT_FIELDS = {"/v1/chat/completions": "messages", "/v1/completions": "prompt", "/v1/embeddings": "input"}
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -70,6 +73,8 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     except ApiError as error:
         if error.status >= 500:
             log.warning("%s %s: %s", request.method, request.path, error.message)
+        if error.param == "text_input":
+            error.param = TEXT_FIELDS.get(request.path)
         headers = {"Retry-After": "1"} if error.status == 503 else {}
         return web.json_response(body=orjson.dumps(body_of(error)), status=error.status, headers=headers)
     except web.HTTPException as error:

@@ -121,7 +121,8 @@ def to_api_error(status: str, message: str) -> ApiError:
     match status:
         case "INVALID_ARGUMENT":
             field, text, code = parse_invalid_request(message) or (None, message, None)
-            return InvalidRequest(f"{field}: {text}" if field else text, param=field, code=code)
+            named = f"{field}: {text}" if field and field != "text_input" else text
+            return InvalidRequest(named, param=field, code=code)
         case "UNAVAILABLE" if "waiting" in message or "queue size" in message:
             return Overloaded(message, code="overloaded")
         case "UNAVAILABLE" | "NOT_FOUND" | "DEADLINE_EXCEEDED":

@@ -1,0 +1,203 @@
+"""The real models, the reference library's answers, and a real Triton with both models on loopback.
+
+Triton comes from its Python package into the user's cache, once. Each test process has one server, stopped by pid.
+"""
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from model_runtime.repository import Serving, model_repository
+from model_runtime.verify import Task
+from tests.binaries import cache_folder
+from tests.runtime.models import minilm_folder, smollm2_folder
+
+REPOSITORY = Path(__file__).parents[2]
+START_SECONDS = 90.0
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    return minilm_folder()
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    return smollm2_folder()
+
+
+@dataclass(frozen=True, slots=True)
+class Triton:
+    """Where the server listens; `log` is its output."""
+
+    http: str
+    grpc: str
+    metrics: str
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def triton(minilm: Path, smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
+    folder = tmp_path_factory.mktemp("triton")
+    for name, task, weights in (("minilm", Task.EMBEDDING, minilm), ("smollm2", Task.CHAT, smollm2)):
+        serving = Serving(
+            served_name=name,
+            task=task,
+            weights=PurePosixPath(weights),
+            max_batch_size=8,
+            max_queue_delay_microseconds=2000,
+        )
+        for path, text in model_repository(serving).items():
+            (folder / "repository" / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "repository" / path).write_text(text)
+    server = triton_folder()
+    http, grpc, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
+    command = [
+        str(server / "bin" / "tritonserver"),
+        f"--model-repository={folder / 'repository'}",
+        f"--backend-directory={server / 'backends'}",
+        "--exit-timeout-secs=5",
+        "--allow-gpu-metrics=false",
+        *_address("http", http),
+        *_address("grpc", grpc),
+        *_address("metrics", metrics),
+    ]
+    with running(command, folder / "log", f"http://{http}/v2/health/ready", _triton_environment(server)):
+        yield Triton(http=http, grpc=grpc, metrics=metrics, log=folder / "log")
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """A frontend process; `log` is its output."""
+
+    url: str
+    pid: int
+    termination_log: Path
+
+
+@pytest.fixture(scope="session")
+def chat_frontend(triton: Triton, smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
+    with frontend(triton.grpc, "Chat", "smollm2", smollm2, tmp_path_factory.mktemp("chat")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def embedding_frontend(triton: Triton, minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
+    with frontend(triton.grpc, "Embedding", "minilm", minilm, tmp_path_factory.mktemp("embedding")) as started:
+        yield started
+
+
+@contextmanager
+def frontend(triton: str, task: str, name: str, weights: Path, folder: Path) -> Iterator[Frontend]:
+    """Run a frontend of its own until the block ends."""
+    (port,) = free_ports(1)
+    url, log = f"http://127.0.0.1:{port}", folder / "termination-log"
+    command = [sys.executable, "-m", "model_runtime.frontend", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--task", task, "--served-name", name, "--weights", str(weights)]
+    command += ["--triton", triton, "--termination-log", str(log)]
+    with running(command, folder / "log", f"{url}/readyz", dict(os.environ)) as process:
+        yield Frontend(url=url, pid=process.pid, termination_log=log)
+
+
+@contextmanager
+def running(
+    command: list[str], log: Path, ready_url: str, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process, wait until its URL answers 200, and stop it by pid."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=REPOSITORY)
+    try:
+        _wait_until_ready(process, ready_url, log)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(url):
+        try:
+            code = process.wait(timeout=0.1)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{url} is not ready; exit code {code}; its log ends:\n{log.read_text()[-4000:]}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on; all are held until the last is chosen, so that they differ."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _address(protocol: str, address: str) -> list[str]:
+    host, port = address.split(":")
+    return [f"--{protocol}-address={host}", f"--{protocol}-port={port}"]
+
+
+def _triton_environment(server: Path) -> dict[str, str]:
+    """Triton starts its Python isolated: it finds the virtual environment only through the `python3` on the PATH."""
+    libraries = f"{server / 'lib'}:{sysconfig.get_config_var('LIBDIR')}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return dict(os.environ) | {"LD_LIBRARY_PATH": libraries, "PATH": path, "OMP_NUM_THREADS": "2"}
+
+
+def triton_folder() -> Path:
+    """Return the folder with Triton's `bin`, `lib` and `backends`, unpacked by one process while the others wait."""
+    lock = REPOSITORY / "requirements" / "triton.txt"
+    version = lock.read_text().split("==")[1].split()[0]
+    parent = cache_folder() / "triton"
+    parent.mkdir(parents=True, exist_ok=True)
+    with (parent / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not (parent / version).exists():
+            _unpack(lock, parent / version)
+    return parent / version
+
+
+def _unpack(lock: Path, target: Path) -> None:
+    """Lay the package out as Triton wants it: its Python backend needs the process for this Python beside it."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as temporary:
+        package, new = Path(temporary) / "package", Path(temporary) / "triton"
+        install = [str(uv), "pip", "install", "-q", "--python", sys.executable, "--target", str(package)]
+        subprocess.run([*install, "--no-deps", "--require-hashes", "-r", str(lock)], check=True)
+        source, version = package / "pytriton" / "tritonserver", f"{sys.version_info.major}.{sys.version_info.minor}"
+        shutil.copytree(source / "bin", new / "bin")
+        shutil.copytree(source / "backends", new / "backends")
+        shutil.copytree(package / "nvidia_pytriton.libs", new / "lib")
+        worker = new / "backends" / "python" / "triton_python_backend_stub"
+        shutil.copyfile(source / "python_backend_stubs" / version / worker.name, worker)
+        for program in (worker, new / "bin" / "tritonserver"):
+            program.chmod(0o755)
+        new.rename(target)
