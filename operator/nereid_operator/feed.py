@@ -64,7 +64,8 @@ class Feed:
         """List everything again and again: on a schedule, and soon after a watch had to start anew."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lists_wanted.wait(), every_seconds)
+                async with asyncio.timeout(every_seconds):
+                    await self._lists_wanted.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
             self._lists_wanted.clear()
             try:

@@ -131,8 +131,10 @@ class Workers(Generic[K]):
                 self._wake.clear()
                 self.heartbeat = self._clock()
                 self._start_passes()
+                # Not wait_for: Python 3.11's loses a cancellation that comes together with the event.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._seconds_to_wait())
+                    async with asyncio.timeout(self._seconds_to_wait()):
+                        await self._wake.wait()
         finally:
             for task in self._tasks:
                 task.cancel()
