@@ -8,59 +8,69 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
-from tests.runtime.reference import embed_one_by_one, greedy_text
-from tests.runtime.sentences import CONVERSATIONS, SENTENCES
+from tests.runtime.reference import CHAT_PROMPTS
 from tests.stack.kubectl import MODELS
 
 pytestmark = pytest.mark.e2e
 
+# The prompts and what a user's sentences look like beside them: short, long, other scripts, signs.
+SENTENCES = [
+    *CHAT_PROMPTS,
+    *(f"{prompt} {' and '.join(CHAT_PROMPTS[: count % 7])}" for count, prompt in enumerate(CHAT_PROMPTS)),
+    *(prompt.upper() for prompt in CHAT_PROMPTS[:10]),
+]
+CONVERSATIONS = [[{"role": "user", "content": prompt}] for prompt in CHAT_PROMPTS]
+ANSWER_TOKENS = 24
 
-def test_minilm_embeds_as_the_reference_does(minilm, openai_client):
+
+def test_minilm_embeds_as_the_reference_does(minilm, openai_client, embedded):
     """50 sentences, one request each, within 1e-5 cosine of the reference library unpadded in fp32."""
-    reference = embed_one_by_one(SENTENCES)
+    reference = embedded(SENTENCES)
     with openai_client(minilm) as client:
         vectors = [client.embeddings.create(model=minilm, input=sentence).data[0].embedding for sentence in SENTENCES]
     assert np.min(_cosines(np.array(vectors), reference)) >= 1 - 1e-5
 
 
-def test_minilm_embeds_mixed_lengths_in_one_request(minilm, openai_client):
+def test_minilm_embeds_mixed_lengths_in_one_request(minilm, openai_client, embedded):
     with openai_client(minilm) as client:
         answer = client.embeddings.create(model=minilm, input=SENTENCES[:32])
     assert [item.index for item in answer.data] == list(range(32))
     vectors = np.array([item.embedding for item in answer.data])
-    assert np.min(_cosines(vectors, embed_one_by_one(SENTENCES[:32]))) >= 1 - 1e-4
+    assert np.min(_cosines(vectors, embedded(SENTENCES[:32]))) >= 1 - 1e-4
 
 
-def test_smollm2_says_what_the_reference_says(smollm2, openai_client):
+def test_smollm2_says_what_the_reference_says(smollm2, openai_client, greedy_text):
     """Greedy, token for token: the text is the same as the reference library's in fp32."""
     with openai_client(smollm2) as client:
         for messages in CONVERSATIONS[:4]:
-            answer = client.chat.completions.create(model=smollm2, messages=messages, temperature=0, max_tokens=24)
-            assert answer.choices[0].message.content == greedy_text(messages, 24)
+            answer = client.chat.completions.create(
+                model=smollm2, messages=messages, temperature=0, max_tokens=ANSWER_TOKENS
+            )
+            assert answer.choices[0].message.content == greedy_text(messages, ANSWER_TOKENS)
 
 
-def test_smollm2_streams_the_same_text(smollm2, openai_client):
+def test_smollm2_streams_the_same_text(smollm2, openai_client, greedy_text):
     with openai_client(smollm2) as client:
         stream = client.chat.completions.create(
             model=smollm2,
             messages=CONVERSATIONS[0],
             temperature=0,
-            max_tokens=24,
+            max_tokens=ANSWER_TOKENS,
             stream=True,
             stream_options={"include_usage": True},
         )
         chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert text == greedy_text(CONVERSATIONS[0], 24)
+    assert text == greedy_text(CONVERSATIONS[0], ANSWER_TOKENS)
     assert len(chunks) > 10, "a stream arrives in pieces"
     assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens <= 24
+    assert chunks[-1].usage.completion_tokens <= ANSWER_TOKENS
 
 
-def test_tritonclient_reaches_both_models(minilm, smollm2, ports):
+def test_tritonclient_reaches_both_models(minilm, smollm2, ports, embedded):
     """The Open Inference Protocol over HTTP and gRPC, through the unmodified client."""
     sentence = SENTENCES[0]
-    reference = embed_one_by_one([sentence])
+    reference = embedded([sentence])
     with ports(minilm, 8000, 8001) as local:
         text = np.array([[sentence.encode()]], dtype=np.object_)
         with triton_http.InferenceServerClient(f"127.0.0.1:{local[8000]}") as client:
