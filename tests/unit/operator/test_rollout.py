@@ -1,0 +1,89 @@
+"""Which revision is stable, how many pods each has, and what is removed."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from nereid_operator.observe import DeploymentFacts
+from nereid_operator.plan.rollout import roll_out
+
+
+def _deployment(revision: str, *, ready: int = 0, spec: int = 1, created: str = "1", observed: bool = True):
+    return DeploymentFacts(
+        name=f"m-{revision}",
+        revision=revision,
+        created=created,
+        observed=observed,
+        spec_replicas=spec,
+        replicas=spec,
+        updated_replicas=ready,
+        ready_replicas=ready,
+        replica_failure="",
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    current: str
+    deployments: tuple[DeploymentFacts, ...]
+    selected: str
+    stable: str
+    targets: dict[str, int]
+    removed: tuple[str, ...] = ()
+    replicas: int = 1
+
+
+CASES = {
+    "the first revision": Case("a", (), "", "a", {"m-a": 1}),
+    "the old one serves while the new one starts": Case(
+        "b", (_deployment("a", ready=1), _deployment("b")), "a", "a", {"m-b": 1, "m-a": 1}
+    ),
+    "the old one goes to zero when the new one is ready": Case(
+        "b", (_deployment("a", ready=1), _deployment("b", ready=1)), "a", "b", {"m-b": 1, "m-a": 0}
+    ),
+    "one of two ready is not ready": Case(
+        "b",
+        (_deployment("a", ready=2, spec=2), _deployment("b", ready=1, spec=2)),
+        "a",
+        "a",
+        {"m-b": 2, "m-a": 2},
+        replicas=2,
+    ),
+    "a reading that is stale is not ready": Case(
+        "b", (_deployment("a", ready=1), _deployment("b", ready=1, observed=False)), "a", "a", {"m-b": 1, "m-a": 1}
+    ),
+    "back to the old one in the middle of a rollout": Case(
+        "a", (_deployment("a", ready=1), _deployment("b")), "a", "a", {"m-a": 1, "m-b": 0}
+    ),
+    "back to the old one after the rollout": Case(
+        "a", (_deployment("a", spec=0), _deployment("b", ready=1)), "b", "b", {"m-a": 1, "m-b": 1}
+    ),
+    "of three quick edits the middle one is removed": Case(
+        "c",
+        (_deployment("a", ready=1), _deployment("b", created="2"), _deployment("c", created="3")),
+        "a",
+        "a",
+        {"m-c": 1, "m-a": 1},
+        ("m-b",),
+    ),
+    "the oldest of three is removed after the rollout": Case(
+        "c",
+        (_deployment("a", spec=0), _deployment("b", spec=0, created="2"), _deployment("c", ready=1, created="3")),
+        "c",
+        "c",
+        {"m-c": 1, "m-b": 0},
+        ("m-a",),
+    ),
+    "the Service names a revision that is gone": Case("b", (_deployment("b"),), "a", "b", {"m-b": 1}),
+    "zero replicas are ready at once": Case(
+        "b", (_deployment("a", ready=1), _deployment("b", spec=0)), "a", "b", {"m-b": 0, "m-a": 0}, replicas=0
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_rollout(case: Case):
+    rollout = roll_out("m", case.current, case.deployments, replicas=case.replicas, selected=case.selected)
+    assert rollout.stable == case.stable
+    assert {target.deployment: target.replicas for target in rollout.targets} == case.targets
+    assert rollout.removed == case.removed

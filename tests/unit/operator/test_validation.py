@@ -1,0 +1,72 @@
+"""What is wrong with a spec is said with field, value and what would be right."""
+
+from typing import Any
+
+import pytest
+
+from nereid_operator.api.model_deployment import ModelDeployment
+from nereid_operator.api.validation import validate
+
+
+def _body(name: str = "minilm", **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "default", "uid": "u"}
+    return {"metadata": metadata, "spec": {"model": {"uri": "hf://org/name"}, **spec}}
+
+
+def _model(**model: Any) -> dict[str, Any]:
+    return _body(model={"uri": "hf://org/name", **model})
+
+
+def _resources(**resources: Any) -> dict[str, Any]:
+    return _body(runtime={"resources": resources})
+
+
+VALID = {
+    "the smallest manifest": _body(),
+    "an S3 bucket behind an endpoint without TLS": _model(uri="s3://models/a", source={"endpoint": "http://s3:9000"}),
+    "a bucket without prefix": _model(uri="s3://models"),
+    "https": _model(uri="https://models.example.com/a/b"),
+    "null for what is left out": _model(revision=None, source=None),
+    "fields of a later version": _body(scaling={"mode": "Auto"}),
+    "no replicas": _body(replicas=0),
+    "whole numbers as quantities": _resources(limits={"cpu": 2}),
+}
+INVALID = {
+    "http is no source": (_model(uri="http://a/b"), "spec.model.uri", "http://a/b"),
+    "a user in the URI": (_model(uri="https://me:pw@host/a"), "spec.model.uri", "must be hf://"),
+    "a query in the URI": (_model(uri="https://host/a?b=c"), "spec.model.uri", "must be hf://"),
+    "a name of 41 characters": (_body(name="a" * 41), "metadata.name", "a" * 41),
+    "a name that starts with a digit": (_body(name="1a"), "metadata.name", "1a"),
+    "replicas below zero": (_body(replicas=-1), "spec.replicas", "-1"),
+    "no model": ({**_body(), "spec": {}}, "spec.model", "required"),
+    "a digest of another kind": (_model(digest="md5:0"), "spec.model.digest", "md5:0"),
+    "an unknown task": (_model(task="Sing"), "spec.model.task", "Sing"),
+    "a batch of none": (_body(runtime={"batching": {"maxBatchSize": 0}}), "spec.runtime.batching.maxBatchSize", "0"),
+    "a duration without unit": (_body(runtime={"batching": {"maxQueueDelay": "5"}}), "maxQueueDelay", "'5'"),
+    "a region for a hub": (_model(source={"region": "eu"}), "spec.model.source.region", "only s3://"),
+    "an endpoint for https": (
+        _model(uri="https://host/a", source={"endpoint": "http://x"}),
+        "spec.model.source.endpoint",
+        "only s3:// and hf://",
+    ),
+    "a quantity that is none": (_resources(limits={"memory": "lots"}), "spec.runtime.resources.limits.memory", "lots"),
+    "a request above its limit": (
+        _resources(requests={"memory": "2Gi"}, limits={"memory": "1Gi"}),
+        "spec.runtime.resources.requests.memory",
+        "at most the limit, 1Gi",
+    ),
+}
+
+
+@pytest.mark.parametrize("body", VALID.values(), ids=VALID.keys())
+def test_accepted(body: dict[str, Any]):
+    assert isinstance(validate(body), ModelDeployment)
+
+
+@pytest.mark.parametrize(("body", "field", "words"), INVALID.values(), ids=INVALID.keys())
+def test_refused(body: dict[str, Any], field: str, words: str):
+    violations = validate(body)
+    assert not isinstance(violations, ModelDeployment)
+    assert len(violations) == 1
+    assert field in violations[0].field
+    assert words in str(violations[0])
