@@ -61,7 +61,7 @@ async def _run_until_end(
 ) -> None:
     """Run watches, workers and resync until one of them ends; raise what it raised.
 
-    kopf.operator() would take every task of the process for its own and cancel it at the end, so its tasks are run here.
+    kopf.operator() would take every task of the process for its own and cancel it at the end: hence this.
     """
     watches = await kopf.spawn_tasks(
         registry=make_registry(feed, connection),

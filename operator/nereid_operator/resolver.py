@@ -12,7 +12,14 @@ from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
 from nereid_operator.observe import JobFacts, job_facts, pod_facts
 from nereid_operator.plan.ir import Image, ResolveJob
 from nereid_operator.plan.planner import resolve_job
-from nereid_operator.plan.resolution import NotAsked, ReportLost, Resolution, Resolving, resolution
+from nereid_operator.plan.resolution import (
+    NotAsked,
+    ReportLost,
+    Resolution,
+    Resolving,
+    failed_silently,
+    resolution,
+)
 from nereid_operator.render.job import job as render_job
 from nereid_operator.writer import Writer
 
@@ -41,12 +48,14 @@ class Resolver:
         return found
 
     async def _look_for_report(self, job: ResolveJob, facts: JobFacts) -> Resolution:
-        """Read the pods of a Job that succeeded from the server; when none of them is left, ask again."""
+        """Read the pods of a Job that ended from the server; when the report of a success is gone, ask again."""
         namespace = self.writer.key.namespace
         pods = await self.writer.kube.list(POD, namespace=namespace, selector=f"{LABEL_JOB_NAME}={job.name}")
         found = resolution(None, facts, map(pod_facts, pods.items), input_hash=job.input_hash)
         if not isinstance(found, ReportLost):
             return found
+        if facts.failed:
+            return failed_silently(facts)
         _log.info("%s: Job %s succeeded but its pod is gone, asking again", self.writer.key, job.name)
         await self.writer.delete(JOB, job.name)
         return Resolving(job.name)

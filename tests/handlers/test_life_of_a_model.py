@@ -28,11 +28,17 @@ async def test_a_manifest_becomes_a_job_then_a_deployment_and_a_service_and_read
     service = api.get("v1/services", "minilm")
     assert service is not None
     assert service["spec"]["selector"]["nereid.dev/revision"] == status["revisions"]["stable"]
-    assert {event["reason"] for event in api.all("v1/events").values()} >= {"Resolving", "Starting", "Ready"}
+    await until(
+        lambda: {event["reason"] for event in api.all("v1/events").values()} >= {"Resolving", "Starting", "Ready"},
+        "the Events",
+    )
 
 
 async def test_nothing_is_written_when_nothing_changes(api: FakeApiServer, operator: Operator):
     deployment = await cluster.serve(api, "s3://models/minilm")
+    await until(
+        lambda: [event for event in api.all("v1/events").values() if event["reason"] == "Ready"], "the last Event"
+    )
     before, passes = list(api.writes), await operator.passes()
     pod = next(iter(api.all("v1/pods")))
     for number in range(3):

@@ -39,7 +39,7 @@ class Resolving:
 
 @dataclass(frozen=True, slots=True)
 class ReportLost:
-    """The Job succeeded, but no pod holds what it found."""
+    """The Job ended, but no pod that was seen holds its report."""
 
     job: str
 
@@ -91,9 +91,19 @@ def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str) -> Resolu
         )
 
 
-def _failure(messages: Iterable[str], job: JobFacts) -> ResolveFailed:
-    again = f"Edit spec.model, or delete the Job {job.name} to try again."
+def failed_silently(job: JobFacts) -> ResolveFailed:
+    """Return the failure of a Job of which no pod is left that says why."""
+    return ResolveFailed(
+        Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure} {_again(job)}"
+    )
+
+
+def _failure(messages: Iterable[str], job: JobFacts) -> Resolution:
     said = next((facts for facts in map(report, messages) if facts and "reason" in facts), None)
     if said is None:
-        return ResolveFailed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure} {again}")
-    return ResolveFailed(str(said["reason"]), f"{said.get('message', '')} {again}".lstrip())
+        return ReportLost(job.name)
+    return ResolveFailed(str(said["reason"]), f"{said.get('message', '')} {_again(job)}".lstrip())
+
+
+def _again(job: JobFacts) -> str:
+    return f"Edit spec.model, or delete the Job {job.name} to try again."

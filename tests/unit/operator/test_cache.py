@@ -1,0 +1,61 @@
+"""The cache keeps the newest reading, finds children by label, and notices what a watch did not tell."""
+
+from typing import Any
+
+from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key, Listing
+from nereid_operator.cache import Cache
+
+KEY = Key("default", "m")
+
+
+def _body(name: str, version: int, *, model: str | None = "m", uid: str = "u", **fields: Any) -> dict[str, Any]:
+    labels = {"nereid.dev/model": model} if model else {}
+    metadata = {"name": name, "namespace": "default", "uid": uid, "resourceVersion": str(version), "labels": labels}
+    return {"metadata": {**metadata, "managedFields": [1]}, **fields}
+
+
+def test_an_older_reading_never_replaces_a_newer_one():
+    cache = Cache()
+    cache.put(SERVICE, _body("m", 5, spec={"new": 1}))
+    cache.put(SERVICE, _body("m", 4, spec={"old": 1}))
+    service = cache.service(KEY)
+    assert service is not None
+    assert service["spec"] == {"new": 1}
+
+
+def test_an_object_made_anew_replaces_one_of_a_higher_version():
+    cache = Cache()
+    cache.put(SERVICE, _body("m", 5, spec={"old": 1}))
+    cache.put(SERVICE, _body("m", 4, uid="other", spec={"new": 1}))
+    service = cache.service(KEY)
+    assert service is not None
+    assert service["spec"] == {"new": 1}
+
+
+def test_the_deletion_of_an_earlier_object_of_the_name_is_ignored():
+    cache = Cache()
+    cache.put(SERVICE, _body("m", 5, uid="new"))
+    assert cache.drop(SERVICE, _body("m", 4, uid="old")) == KEY
+    assert cache.service(KEY) is not None
+
+
+def test_an_object_without_our_label_concerns_nobody():
+    assert Cache().put(SERVICE, _body("m", 1, model=None)) is None
+
+
+def test_a_list_brings_what_a_watch_lost_and_drops_what_is_gone():
+    cache = Cache()
+    cache.put(DEPLOYMENT, _body("m-gone", 1))
+    cache.put(DEPLOYMENT, _body("m-younger", 9))
+    cache.replace(DEPLOYMENT, Listing((_body("m-missed", 3),), "5"))
+    assert [body["metadata"]["name"] for body in cache.deployments(KEY)] == ["m-missed", "m-younger"]
+
+
+def test_pods_are_kept_as_facts_and_nothing_keeps_managed_fields():
+    cache = Cache()
+    cache.put(POD, _body("m-1", 1, status={"phase": "Running"}))
+    cache.put(MODEL_DEPLOYMENT, _body("m", 2, model=None, spec={}))
+    assert [pod.phase for pod in cache.pods(KEY)] == ["Running"]
+    body = cache.model_deployment(KEY)
+    assert body is not None
+    assert "managedFields" not in body["metadata"]

@@ -1,0 +1,29 @@
+"""What the server adds is no drift; what we say and it does not have is."""
+
+from typing import Any
+
+import pytest
+
+from nereid_operator.render.drift import differs
+
+CASES: dict[str, tuple[Any, Any, bool]] = {
+    "the same": ({"a": 1}, {"a": 1}, False),
+    "a default was added": ({"a": 1}, {"a": 1, "b": 2}, False),
+    "a value was changed": ({"a": 1}, {"a": 2}, True),
+    "a field was removed": ({"a": {"b": 1}}, {"a": {}}, True),
+    "a sidecar was injected": (
+        {"containers": [{"name": "x", "image": "1"}]},
+        {"containers": [{"name": "side"}, {"name": "x", "image": "1", "stdin": False}]},
+        False,
+    ),
+    "a container was removed": ({"containers": [{"name": "x"}]}, {"containers": []}, True),
+    "an argument was added": ({"args": ["a"]}, {"args": ["a", "b"]}, True),
+    "a quantity was written anew": ({"memory": "1024Mi"}, {"memory": "1Gi"}, False),
+    "another quantity": ({"memory": "1024Mi"}, {"memory": "2Gi"}, True),
+    "nothing is there": ({"a": {"b": 1}}, {}, True),
+}
+
+
+@pytest.mark.parametrize(("rendered", "live", "expected"), CASES.values(), ids=CASES.keys())
+def test_differs(rendered: Any, live: Any, expected: bool):
+    assert differs(rendered, live) is expected

@@ -1,0 +1,84 @@
+"""What is sent to the API server, and what its answers become."""
+
+from typing import Any
+
+import pytest
+
+from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE
+from nereid_operator.clients import requests
+from nereid_operator.clients.kube import KubeClient
+from nereid_operator.clients.requests import Request, Response
+from nereid_operator.errors import ApiError, ConflictError, NotFoundError, RejectedError
+
+MANIFEST = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "m", "namespace": "ns"}}
+
+
+def test_apply_is_a_forced_server_side_apply_by_one_manager():
+    assert requests.apply(SERVICE, MANIFEST, "nereid") == Request(
+        "PATCH",
+        "/api/v1/namespaces/ns/services/m",
+        {"fieldManager": "nereid", "force": "true"},
+        MANIFEST,
+        "application/apply-patch+yaml",
+    )
+
+
+def test_status_is_written_to_its_subresource():
+    request = requests.apply_status("ns", "m", {"replicas": 1})
+    assert request.path == "/apis/nereid.dev/v1alpha1/namespaces/ns/modeldeployments/m/status"
+    assert request.query["fieldManager"] == "nereid-status"
+
+
+def test_replicas_are_written_to_the_scale_subresource():
+    request = requests.scale("ns", "m-1", 3)
+    assert (request.path, request.body) == (
+        "/apis/apps/v1/namespaces/ns/deployments/m-1/scale",
+        {"spec": {"replicas": 3}},
+    )
+    assert request.query == {"fieldManager": "nereid-scale"}
+
+
+def test_a_deletion_names_the_very_object():
+    body = requests.delete(DEPLOYMENT, "ns", "m-1", uid="u").body
+    assert body is not None
+    assert body["preconditions"] == {"uid": "u"}
+
+
+async def test_a_list_is_read_in_chunks():
+    seen: list[Request] = []
+
+    async def transport(request: Request) -> Response:
+        seen.append(request)
+        token = "" if "continue" in request.query else "next"
+        return Response(200, {"metadata": {"continue": token, "resourceVersion": "7"}, "items": [{"n": len(seen)}]})
+
+    listing = await KubeClient(transport).list(POD, selector="a=b")
+    assert listing == (({"n": 1}, {"n": 2}), "7")
+    assert [request.query.get("continue") for request in seen] == [None, "next"]
+    assert seen[0].path == "/api/v1/pods"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(404, NotFoundError), (409, ConflictError), (422, RejectedError), (403, RejectedError), (500, ApiError)],
+)
+async def test_an_error_answer_becomes_an_error_with_the_servers_words(status: int, error: type[ApiError]):
+    async def transport(_: Request) -> Response:
+        return Response(status, {"message": "because"})
+
+    with pytest.raises(error, match="because"):
+        await KubeClient(transport).apply(SERVICE, MANIFEST, manager="nereid")
+
+
+async def test_what_is_not_there_is_none_and_deleting_it_is_done():
+    async def transport(_: Request) -> Response:
+        return Response(404, {"message": "not found"})
+
+    client = KubeClient(transport)
+    assert await client.get(MODEL_DEPLOYMENT, "ns", "m") is None
+    await client.delete(SERVICE, "ns", "m", uid="u")
+
+
+def test_cluster_wide_and_namespaced_paths():
+    paths: list[Any] = [requests.path_of(MODEL_DEPLOYMENT, None), requests.path_of(POD, "ns", "p", "log")]
+    assert paths == ["/apis/nereid.dev/v1alpha1/modeldeployments", "/api/v1/namespaces/ns/pods/p/log"]

@@ -1,0 +1,39 @@
+"""Settings from the environment; a bad one names variable, value and what would be right."""
+
+import pytest
+
+from nereid_operator.errors import SettingsError
+from nereid_operator.plan.ir import Image
+from nereid_operator.settings import Settings, from_env
+
+IMAGE = {"NEREID_MODEL_RUNTIME_IMAGE": "nereid.dev/model-runtime:1"}
+WRONG = {
+    "no image": ({}, ("NEREID_MODEL_RUNTIME_IMAGE", "''", "must name an image")),
+    "a port that is no number": (
+        {**IMAGE, "NEREID_HTTP_PORT": "http"},
+        ("NEREID_HTTP_PORT", "'http'", "from 1 to 65535"),
+    ),
+    "no concurrency": ({**IMAGE, "NEREID_CONCURRENCY": "0"}, ("NEREID_CONCURRENCY", "'0'", "from 1 to 256")),
+    "a policy of another spelling": ({**IMAGE, "NEREID_IMAGE_PULL_POLICY": "always"}, ("'always'", "IfNotPresent")),
+    "a namespace with a dot": ({**IMAGE, "NEREID_WATCH_NAMESPACES": "a,b.c"}, ("NEREID_WATCH_NAMESPACES", "'b.c'")),
+}
+
+
+def test_defaults():
+    assert from_env(IMAGE) == Settings(Image("nereid.dev/model-runtime:1", "IfNotPresent"))
+
+
+def test_an_empty_variable_counts_as_not_set():
+    empty = dict.fromkeys(("NEREID_HTTP_PORT", "NEREID_WATCH_NAMESPACES", "NEREID_LOG_LEVEL"), "")
+    assert from_env({**IMAGE, **empty}) == from_env(IMAGE)
+
+
+def test_namespaces_are_a_list_with_commas():
+    assert from_env({**IMAGE, "NEREID_WATCH_NAMESPACES": "team-a, team-b"}).watch_namespaces == ("team-a", "team-b")
+
+
+@pytest.mark.parametrize(("environ", "words"), WRONG.values(), ids=WRONG.keys())
+def test_refused(environ: dict[str, str], words: tuple[str, ...]):
+    with pytest.raises(SettingsError) as caught:
+        from_env(environ)
+    assert all(word in str(caught.value) for word in words)
