@@ -169,7 +169,7 @@ def _triton_environment(server: Path) -> dict[str, str]:
     """Triton starts its Python isolated: it finds the virtual environment only through the `python3` on the PATH."""
     libraries = f"{server / 'lib'}:{sysconfig.get_config_var('LIBDIR')}"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return dict(os.environ) | {"LD_LIBRARY_PATH": libraries, "PATH": path, "OMP_NUM_THREADS": "2"}
+    return dict(os.environ) | {"LD_LIBRARY_PATH": libraries, "PATH": path, "OMP_NUM_THREADS": "1"}
 
 
 def triton_folder() -> Path:

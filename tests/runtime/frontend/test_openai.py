@@ -18,6 +18,7 @@ from tests.stack.wait import wait_for
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 ANSWER = "The capital of France is Paris."
+Refusal = tuple[int, str | None, str | None]  # status, param, code
 
 
 def client_of(served: Frontend) -> openai.OpenAI:
@@ -93,34 +94,34 @@ def test_embeddings_are_those_of_the_reference_in_both_encodings(embedding: open
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "param", "code"),
+    ("change", "expected"),
     [
-        pytest.param({"model": "other"}, 404, "model", "model_not_found", id="an unknown model"),
-        pytest.param({"messages": []}, 400, "messages", "invalid_value", id="no messages"),
-        pytest.param({"messages": "Hi"}, 400, "messages", "invalid_value", id="messages as text"),
-        pytest.param({"temperature": "hot"}, 400, "temperature", "invalid_value", id="a temperature as text"),
-        pytest.param({"n": 9}, 400, "n", "invalid_value", id="more choices than the limit"),
-        pytest.param({"max_tokens": 9000}, 400, "max_tokens", "context_length_exceeded", id="too many tokens asked"),
-        pytest.param({"tools": []}, 400, "tools", "unsupported_parameter", id="a field that is not served"),
+        pytest.param({"model": "other"}, (404, "model", "model_not_found"), id="an unknown model"),
+        pytest.param({"messages": []}, (400, "messages", "invalid_value"), id="no messages"),
+        pytest.param({"messages": "Hi"}, (400, "messages", "invalid_value"), id="messages as text"),
+        pytest.param({"temperature": "hot"}, (400, "temperature", "invalid_value"), id="a temperature as text"),
+        pytest.param({"n": 9}, (400, "n", "invalid_value"), id="more choices than the limit"),
+        pytest.param({"max_tokens": 9000}, (400, "max_tokens", "context_length_exceeded"), id="too many tokens asked"),
+        pytest.param({"tools": []}, (400, "tools", "unsupported_parameter"), id="a field that is not served"),
         pytest.param(
             {"messages": [{"role": "user", "content": "hi " * 9000}]},
-            400,
-            "messages",
-            "context_length_exceeded",
+            (400, "messages", "context_length_exceeded"),
             id="a prompt longer than the context",
         ),
         pytest.param(
-            {"messages": [{"role": "user", "content": "x" * 5_000_000}]}, 413, None, None, id="a body beyond the limit"
+            {"messages": [{"role": "user", "content": "x" * 5_000_000}]},
+            (413, None, None),
+            id="a body beyond the limit",
         ),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_wrong_request_is_refused_in_openais_form(
-    chat: openai.OpenAI, change: dict[str, Any], status: int, param: str | None, code: str | None, stream: bool
+    chat: openai.OpenAI, change: dict[str, Any], stream: bool, expected: Refusal
 ) -> None:
     with pytest.raises(openai.APIStatusError) as failure:
         chat.chat.completions.create(**({"model": "smollm2", "messages": QUESTION, "stream": stream} | change))
-    assert (failure.value.status_code, failure.value.param, failure.value.code) == (status, param, code)
+    assert (failure.value.status_code, failure.value.param, failure.value.code) == expected
     assert failure.value.type == "invalid_request_error"
 
 
