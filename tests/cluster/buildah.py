@@ -4,6 +4,7 @@ buildah keeps its layers under the cache directory, apart from any other user's.
 own, so that no mount of it stays on the host.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,11 @@ class Buildah:
         """
         volumes, values, lines = [], {}, ["[global]"]
         if inputs.wheels is not None:
-            volumes.append(f"{inputs.wheels}:/wheels:ro")
-            values["PIP_FIND_LINKS"] = "/wheels"
-            lines.append("find-links = /wheels")
+            # Other wheels are mounted elsewhere, so that layers made with the old ones are not taken for the new.
+            target = f"/wheels/{_listing_key(inputs.wheels)}"
+            volumes.append(f"{inputs.wheels}:{target}:ro")
+            values["PIP_FIND_LINKS"] = target
+            lines.append(f"find-links = {target}")
         if inputs.ca_bundle is not None:
             volumes.append(f"{inputs.ca_bundle}:{_CA_IN_BUILD}:ro")
             values |= {"PIP_CERT": _CA_IN_BUILD, "SSL_CERT_FILE": _CA_IN_BUILD}
@@ -108,6 +111,12 @@ class Buildah:
     def _command(self, *arguments: str | Path) -> tuple[str, ...]:
         places = ("--root", self.store / "root", "--runroot", self.store / "run")
         return tuple(map(str, ("unshare", "--mount", "buildah", *places, *arguments)))
+
+
+def _listing_key(folder: Path) -> str:
+    """Return 8 hex digits over the names and sizes of the files in a folder."""
+    listing = "\n".join(sorted(f"{path.name} {path.stat().st_size}" for path in folder.iterdir()))
+    return hashlib.sha256(listing.encode()).hexdigest()[:8]
 
 
 def _bytes(size: str) -> int:

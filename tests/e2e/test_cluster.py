@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.embedded.node import MOUNT_POINTS
 from tests.stack.kubectl import Kubectl, KubectlError
 from tests.stack.manifests import restricted_namespace
 from tests.stack.wait import wait_for
@@ -160,7 +161,7 @@ def test_a_killed_component_comes_back(kube, space, name):
     assert tool("up").returncode == 0
 
 
-def test_down_leaves_nothing_and_disturbs_no_other_cluster(kube):
+def test_down_leaves_nothing_and_disturbs_no_other_cluster(kube, space):
     """A second cluster beside the shared one comes up, loses its supervisor, is mended, and goes without a trace."""
     name = "second"
     try:
@@ -176,7 +177,9 @@ def test_down_leaves_nothing_and_disturbs_no_other_cluster(kube):
     assert down.returncode == 0, down.stderr
     assert not Path(f"/run/netns/{name}").exists()
     assert name not in Path("/proc/mounts").read_text()
-    assert kube.run("get", "--raw", "/readyz") == "ok"
+    kube.apply(pod("undisturbed", space, "sleep 600"))
+    await_ready(kube, space, "undisturbed")
+    assert not any(folder.exists() and any(folder.iterdir()) for folder in MOUNT_POINTS)
 
 
 def _fetch(url: str) -> str | None:

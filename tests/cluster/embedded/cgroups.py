@@ -5,7 +5,19 @@ from pathlib import Path
 from tests.cluster.embedded.layout import Layout
 
 _MOUNT = Path("/sys/fs/cgroup")
-_V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "systemd")
+_V1_CONTROLLERS = (
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "memory",
+    "devices",
+    "freezer",
+    "blkio",
+    "pids",
+    "hugetlb",
+    "systemd",
+    "unified",
+)
 
 
 def make_cgroups(layout: Layout) -> None:

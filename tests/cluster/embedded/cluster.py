@@ -136,7 +136,8 @@ class Embedded:
         return self.layout.state / "kwok.wanted"
 
     def _lock(self) -> AbstractContextManager[None]:
-        return locked(cache_folder() / "cluster" / f"{self.layout.name}.lock")
+        # One lock for all clusters: they share mount points on the host.
+        return locked(cache_folder() / "cluster" / "clusters.lock")
 
     def _start(self, programs: Mapping[str, Path]) -> None:
         """From whatever there is to a ready cluster."""

@@ -52,7 +52,7 @@ def kwok(layout: Layout, programs: Mapping[str, Path]) -> Component:
         manage_nodes_with_annotation_selector="kwok.x-k8s.io/node=fake",
         cidr=layout.fake_pods,
         node_ip=layout.node_address,
-        node_lease_duration_seconds=40,
+        node_lease_duration_seconds=20,
     )
     return Component("kwok", (str(programs["kwok"]), *flags), f"{layout.api_url}/readyz")
 

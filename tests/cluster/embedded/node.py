@@ -104,6 +104,13 @@ def stop(layout: Layout) -> None:
         wait_for("end of the cluster's processes", lambda: not _alive(known, layout), seconds=30, interval=0.05)
     except TimeoutError:
         raise LeftoverError(f"processes that do not end: {sorted(_alive(known, layout))}") from None
+    _remove_mount_points()
+
+
+def _remove_mount_points() -> None:
+    """Remove the mount points, unless another cluster has folders mounted there: removing them would unmount those."""
+    if any(_MODULE in process.command for process in processes()):
+        return
     for folder in MOUNT_POINTS:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
