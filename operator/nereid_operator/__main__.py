@@ -28,7 +28,7 @@ from nereid_operator.settings import Settings, from_env
 
 STALLED_SECONDS = 12 * HEARTBEAT_SECONDS
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("nereid_operator")
 
 
 async def operate(settings: Settings, connection: Connection, stop: asyncio.Event) -> None:

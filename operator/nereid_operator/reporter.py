@@ -11,7 +11,7 @@ from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ApiError, NotFoundError
 from nereid_operator.events import ready_event
-from nereid_operator.status import Reading, ready_condition, summarize
+from nereid_operator.status import Reading, is_stale, ready_condition, summarize
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 async def report(body: Body, reading: Reading, *, cache: Cache, kube: KubeClient, now: datetime) -> None:
     """Bring the status of `body` up to the reading; an object deleted meanwhile needs none."""
     previous = body.get("status", {})
+    if is_stale(reading, previous):
+        return
     status = summarize(reading, previous, now=now)
     if status == previous:
         return

@@ -66,6 +66,18 @@ def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, A
     }
 
 
+def is_stale(reading: Reading, previous: Body) -> bool:
+    """Return whether a reading can take nothing back: the Deployment's controller has not seen its newest spec yet.
+
+    Any annotation on a Deployment makes it so for a moment, and what was Ready must not flicker for that.
+    """
+    current, ready = _current(reading), ready_condition(previous)
+    if reading.problem is not None or current is None or current.observed:
+        return False
+    same_revision = previous.get("revisions", {}).get("current") == current.revision
+    return same_revision and ready.get("status") == "True" and ready.get("observedGeneration") == reading.generation
+
+
 def ready_condition(status: Body) -> Mapping[str, Any]:
     """Return the Ready condition of a status; empty when it has none."""
     found: Iterable[Mapping[str, Any]] = (

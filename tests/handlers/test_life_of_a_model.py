@@ -48,6 +48,14 @@ async def test_nothing_is_written_when_nothing_changes(api: FakeApiServer, opera
     assert api.writes == before
 
 
+async def test_ready_does_not_flicker_while_a_controller_lags_behind(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    passes = await operator.passes()
+    api.edit("apps/v1/deployments", deployment, {"status": {"observedGeneration": 0}})
+    await operator.passes_beyond(passes)
+    assert cluster.condition(api, "Ready")["status"] == "True"
+
+
 async def test_a_new_model_is_served_beside_the_old_one_until_it_is_ready(api: FakeApiServer, operator: Operator):
     old = await cluster.serve(api, "s3://models/minilm")
     cluster.apply_model(api, "s3://models/minilm-v2")
