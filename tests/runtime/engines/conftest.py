@@ -1,4 +1,4 @@
-"""The engine's tests share the machine with others: one thread each, since threads that wait for one another on busy cores stall."""
+"""The engine's tests run on one thread: threads that wait for one another on busy cores stall."""
 
 import pytest
 import torch
