@@ -106,7 +106,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
     def _list(self, request: Any) -> aiohttp.web.Response:
         selector = request.params.get("labelSelector", "")
         items = [
-            body
+            {name: value for name, value in body.items() if name not in ("apiVersion", "kind")}
             for (resource, namespace, _), body in self.store.items()
             if resource == request.resource and request.namespace in (None, namespace) and _selected(body, selector)
         ]

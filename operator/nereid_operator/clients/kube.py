@@ -42,7 +42,8 @@ class KubeClient:
             page = await self._send(
                 requests.list_page(resource, namespace=namespace, selector=selector, continue_token=token)
             )
-            items.extend(page["items"])
+            # The items of a list come without their type.
+            items.extend({"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in page["items"])
             token = page["metadata"].get("continue", "")
             if not token:
                 return Listing(tuple(items), page["metadata"].get("resourceVersion", ""))

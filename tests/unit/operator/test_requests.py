@@ -53,7 +53,9 @@ async def test_a_list_is_read_in_chunks():
         return Response(200, {"metadata": {"continue": token, "resourceVersion": "7"}, "items": [{"n": len(seen)}]})
 
     listing = await KubeClient(transport).list(POD, selector="a=b")
-    assert listing == (({"n": 1}, {"n": 2}), "7")
+    assert [item["n"] for item in listing.items] == [1, 2]
+    assert {(item["apiVersion"], item["kind"]) for item in listing.items} == {("v1", "Pod")}
+    assert listing.resource_version == "7"
     assert [request.query.get("continue") for request in seen] == [None, "next"]
     assert seen[0].path == "/api/v1/pods"
 
