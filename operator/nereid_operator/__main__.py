@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import kopf
 
@@ -27,6 +28,9 @@ from nereid_operator.reconciler import Reconciler
 from nereid_operator.settings import Settings, from_env
 
 STALLED_SECONDS = 12 * HEARTBEAT_SECONDS
+
+# kopf's own default asks the password database for a name, and the image's user has none.
+KOPF_IDENTITY: Any = "nereid"
 
 _log = logging.getLogger("nereid_operator")
 
@@ -70,6 +74,7 @@ async def _run_until_end(
         clusterwide=not settings.watch_namespaces,
         namespaces=settings.watch_namespaces,
         stop_flag=stop,
+        identity=KOPF_IDENTITY,
     )
     tasks = [
         *watches,
