@@ -53,7 +53,7 @@ def test_smollm2_streams_the_same_text(smollm2, openai_client, greedy_text):
     with openai_client(smollm2) as client:
         stream = client.chat.completions.create(
             model=smollm2,
-            messages=CONVERSATIONS[0],
+            messages=CONVERSATIONS[2],
             temperature=0,
             max_tokens=ANSWER_TOKENS,
             stream=True,
@@ -61,10 +61,11 @@ def test_smollm2_streams_the_same_text(smollm2, openai_client, greedy_text):
         )
         chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert text == greedy_text(CONVERSATIONS[0], ANSWER_TOKENS)
-    assert len(chunks) > 10, "a stream arrives in pieces"
-    assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens <= ANSWER_TOKENS
+    assert text == greedy_text(CONVERSATIONS[2], ANSWER_TOKENS)
+    usage = chunks[-1].usage
+    assert usage is not None
+    pieces = [chunk for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
+    assert len(pieces) > usage.completion_tokens / 2, "a stream arrives in pieces"
 
 
 def test_tritonclient_reaches_both_models(minilm, smollm2, ports, embedded):
