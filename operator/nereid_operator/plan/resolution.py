@@ -102,7 +102,8 @@ def _failure(messages: Iterable[str], job: JobFacts) -> Resolution:
     said = next((facts for facts in map(report, messages) if facts and "reason" in facts), None)
     if said is None:
         return ReportLost(job.name)
-    return ResolveFailed(str(said["reason"]), f"{said.get('message', '')} {_again(job)}".lstrip())
+    sentence = str(said.get("message", "")).rstrip(".")
+    return ResolveFailed(str(said["reason"]), f"{sentence}. {_again(job)}")
 
 
 def _again(job: JobFacts) -> str:
