@@ -37,7 +37,7 @@ def kubelet(layout: Layout) -> dict[str, Any]:
         "resolvConf": str(layout.config / "resolv.conf"),
         "failSwapOn": False,
         "maxPods": 200,
-        # The disk is that of the person who runs this, however full: images must not vanish, nor pods be evicted, because of it.
+        # The disk is that of whoever runs this, however full: it must not cost an image or a pod.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
