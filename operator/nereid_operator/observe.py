@@ -44,12 +44,17 @@ class PodFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentFacts:
-    """The Deployment of one revision. `observed` is False while its controller has not seen the newest spec."""
+    """The Deployment of one revision.
+
+    `observed` is False while its controller has not seen the newest spec; `completed` is True once it had all its
+    replicas, and stays so when they fail later.
+    """
 
     name: str
     revision: str
     created: str
     observed: bool
+    completed: bool
     spec_replicas: int
     replicas: int
     updated_replicas: int
@@ -107,12 +112,14 @@ def _container_facts(status: Body) -> ContainerFacts:
 def deployment_facts(body: Body) -> DeploymentFacts:
     """Return what matters of a revision's Deployment."""
     metadata, status = body["metadata"], body.get("status", {})
-    failure = _conditions(status).get("ReplicaFailure", {})
+    conditions = _conditions(status)
+    failure = conditions.get("ReplicaFailure", {})
     return DeploymentFacts(
         name=metadata["name"],
         revision=metadata.get("labels", {}).get(LABEL_REVISION, ""),
         created=metadata.get("creationTimestamp", ""),
         observed=status.get("observedGeneration", 0) >= metadata.get("generation", 1),
+        completed=conditions.get("Progressing", {}).get("reason") == "NewReplicaSetAvailable",
         spec_replicas=body["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),
         updated_replicas=status.get("updatedReplicas", 0),

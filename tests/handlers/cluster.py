@@ -81,8 +81,11 @@ def make_ready(api: FakeApiServer, deployment: str, *, ready: int = 1) -> None:
     for number in range(ready):
         pod = {"metadata": {"name": f"{deployment}-{number}", "labels": labels, "ownerReferences": [owner(body)]}}
         api.put(PODS, {**pod, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}})
-    counts = {"replicas": ready, "readyReplicas": ready, "updatedReplicas": ready}
-    api.edit(DEPLOYMENTS, deployment, {"status": {"observedGeneration": body["metadata"]["generation"], **counts}})
+    status: Object = {"replicas": ready, "readyReplicas": ready, "updatedReplicas": ready}
+    complete = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    if ready == body["spec"]["replicas"]:
+        status["conditions"] = [complete]
+    api.edit(DEPLOYMENTS, deployment, {"status": {"observedGeneration": body["metadata"]["generation"], **status}})
 
 
 def model(api: FakeApiServer, name: str = "minilm") -> Object:

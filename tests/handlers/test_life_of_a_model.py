@@ -75,6 +75,18 @@ async def test_a_new_model_is_served_beside_the_old_one_until_it_is_ready(api: F
     assert cluster.selected(api) == new.removeprefix("minilm-")
 
 
+async def test_an_edit_of_what_never_started_frees_its_room(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    old = await cluster.appears(api, cluster.DEPLOYMENTS)
+    await until(lambda: api.get("v1/services", "minilm"), "the Service")
+    limits = {"limits": {"memory": "4Gi"}}
+    api.edit(cluster.MODELS, "minilm", {"spec": {"runtime": {"resources": limits}}})
+    new = await cluster.appears(api, cluster.DEPLOYMENTS, other_than=old)
+    await until(lambda: cluster.replicas(api, old) == 0, "the pods that cannot start to go")
+    assert cluster.replicas(api, new) == 1
+
+
 async def test_going_back_scales_the_old_revision_up_again(api: FakeApiServer, operator: Operator):
     old = await cluster.serve(api, "s3://models/minilm")
     new = await cluster.serve(api, "s3://models/minilm-v2", digest="b", other_than=old)

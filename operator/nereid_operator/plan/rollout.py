@@ -5,6 +5,8 @@ status changes nothing; going back A → B → A scales A's Deployment up again.
 
     current ready?  no  → stable stays; the stable Deployment keeps its pods
                     yes → stable := current; every other Deployment goes to zero
+    nothing of stable answers: current takes over with the first replica it has ready, and at once when stable never had
+    all its replicas, because pods that cannot start may hold the very memory that the corrected ones wait for
 """
 
 from collections.abc import Iterable
@@ -43,7 +45,16 @@ def has_replicas(facts: DeploymentFacts | None, replicas: int) -> bool:
 def _stable(current: str, by_revision: dict[str, DeploymentFacts], *, replicas: int, selected: str) -> str:
     if has_replicas(by_revision.get(current), replicas):
         return current
-    return selected if selected in by_revision else current
+    return selected if _is_kept(by_revision.get(selected), by_revision.get(current)) else current
+
+
+def _is_kept(selected: DeploymentFacts | None, current: DeploymentFacts | None) -> bool:
+    """Return whether requests go on to the selected revision while the current one is not ready."""
+    if selected is None:
+        return False
+    if selected.ready_replicas > 0:
+        return True
+    return selected.completed and (current is None or current.ready_replicas == 0)
 
 
 def _newest_other(current: str, deployments: Iterable[DeploymentFacts]) -> list[str]:

@@ -8,12 +8,21 @@ from nereid_operator.observe import DeploymentFacts
 from nereid_operator.plan.rollout import roll_out
 
 
-def _deployment(revision: str, *, ready: int = 0, spec: int = 1, created: str = "1", observed: bool = True):
+def _deployment(
+    revision: str,
+    *,
+    ready: int = 0,
+    spec: int = 1,
+    created: str = "1",
+    observed: bool = True,
+    completed: bool = True,
+):
     return DeploymentFacts(
         name=f"m-{revision}",
         revision=revision,
         created=created,
         observed=observed,
+        completed=completed,
         spec_replicas=spec,
         replicas=spec,
         updated_replicas=ready,
@@ -57,6 +66,28 @@ CASES = {
     ),
     "back to the old one after the rollout": Case(
         "a", (_deployment("a", spec=0), _deployment("b", ready=1)), "b", "b", {"m-a": 1, "m-b": 1}
+    ),
+    "an old one that never served makes room": Case(
+        "b", (_deployment("a", completed=False), _deployment("b")), "a", "b", {"m-b": 1, "m-a": 0}
+    ),
+    "an old one that never had all its replicas serves with those it has": Case(
+        "b",
+        (_deployment("a", ready=1, spec=2, completed=False), _deployment("b")),
+        "a",
+        "a",
+        {"m-b": 2, "m-a": 2},
+        replicas=2,
+    ),
+    "an old one that is down for the moment is waited for": Case(
+        "b", (_deployment("a"), _deployment("b")), "a", "a", {"m-b": 1, "m-a": 1}
+    ),
+    "an old one that is down does not keep a new one from answering with what it has": Case(
+        "b",
+        (_deployment("a", spec=2), _deployment("b", ready=1, spec=2)),
+        "a",
+        "b",
+        {"m-b": 2, "m-a": 0},
+        replicas=2,
     ),
     "of three quick edits the middle one is removed": Case(
         "c",
