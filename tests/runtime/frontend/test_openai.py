@@ -50,6 +50,14 @@ def test_chat_answers_with_usage(chat: openai.OpenAI) -> None:
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (37, 8, 45)
 
 
+def test_an_answer_can_be_sent_back_as_a_turn(chat: openai.OpenAI) -> None:
+    answer = chat.chat.completions.create(model="smollm2", messages=QUESTION, temperature=0)
+    turns: list[Any] = [*QUESTION, answer.choices[0].message, {"role": "user", "content": "And of Italy?"}]
+    again = chat.chat.completions.create(model="smollm2", messages=turns, temperature=0, max_tokens=2)
+    assert again.usage is not None
+    assert again.usage.prompt_tokens > 45
+
+
 def test_a_stream_gives_the_same_answer_and_its_usage_last(chat: openai.OpenAI) -> None:
     stream = chat.chat.completions.create(
         model="smollm2", messages=QUESTION, temperature=0, stream=True, stream_options={"include_usage": True}
@@ -102,7 +110,8 @@ def test_embeddings_are_those_of_the_reference_in_both_encodings(embedding: open
         pytest.param({"temperature": "hot"}, (400, "temperature", "invalid_value"), id="a temperature as text"),
         pytest.param({"n": 9}, (400, "n", "invalid_value"), id="more choices than the limit"),
         pytest.param({"max_tokens": 9000}, (400, "max_tokens", "context_length_exceeded"), id="too many tokens asked"),
-        pytest.param({"tools": []}, (400, "tools", "unsupported_parameter"), id="a field that is not served"),
+        pytest.param({"extra_body": {"beams": 4}}, (400, "beams", "unsupported_parameter"), id="an unknown field"),
+        pytest.param({"logprobs": True}, (400, "logprobs", "unsupported_value"), id="a value that is not served"),
         pytest.param(
             {"messages": [{"role": "user", "content": "hi " * 9000}]},
             (400, "messages", "context_length_exceeded"),
