@@ -2,10 +2,11 @@
 
 Comes in: bodies from watches, from lists and from the answers to our own writes. Goes out: bodies and facts for the
 reconciler. Filled by feed.py, read by reconciler.py; holds no logic of reconciliation. Pods are kept as facts,
-everything else without managedFields. An older reading never replaces a newer one: answers and watches race.
+everything else without managedFields. An older reading never replaces a newer one, nor brings back what was deleted:
+lists, answers and watches race.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nereid_operator.api.resources import (
@@ -36,14 +37,18 @@ class Cache:
     """The newest reading of every object that concerns us."""
 
     _entries: dict[Resource, dict[Key, dict[str, _Entry]]] = field(default_factory=dict)
+    # What went since the last list, by uid: up to which version a reading of it is out of date.
+    _deleted: dict[Resource, dict[str, int]] = field(default_factory=dict)
 
     def put(self, resource: Resource, body: Body) -> Key | None:
         """Keep an object; return the ModelDeployment it concerns, None for an object without our label."""
         key = owner_key(resource, body)
         if key is None:
             return None
-        entries = self._entries.setdefault(resource, {}).setdefault(key, {})
         name, entry = body["metadata"]["name"], _entry(resource, body)
+        if entry.version <= self._deleted.get(resource, {}).get(entry.uid, -1):
+            return key
+        entries = self._entries.setdefault(resource, {}).setdefault(key, {})
         known = entries.get(name)
         if known is None or known.uid != entry.uid or known.version <= entry.version:
             entries[name] = entry
@@ -54,23 +59,26 @@ class Cache:
         key = owner_key(resource, body)
         if key is None:
             return None
-        entries = self._entries.get(resource, {}).get(key, {})
-        name = body["metadata"]["name"]
-        if name in entries and entries[name].uid == body["metadata"].get("uid", ""):
-            del entries[name]
+        uid, name = body["metadata"].get("uid", ""), body["metadata"]["name"]
+        self._deleted.setdefault(resource, {})[uid] = _version(body["metadata"].get("resourceVersion", ""))
+        known = self._get_entry(resource, key, name)
+        if known is not None and known.uid == uid:
+            self._forget(resource, key, [name])
         return key
 
     def replace(self, resource: Resource, listing: Listing) -> None:
         """Bring a whole kind up to a list: this is where deletions are noticed that no watch reported."""
         listed = {(owner_key(resource, body), body["metadata"]["name"]) for body in listing.items}
         version = _version(listing.resource_version)
-        for key, entries in self._entries.get(resource, {}).items():
+        for key, entries in list(self._entries.get(resource, {}).items()):
             # What is newer than the list was created after it was taken.
             gone = [name for name, entry in entries.items() if (key, name) not in listed and entry.version <= version]
-            for name in gone:
-                del entries[name]
+            self._forget(resource, key, gone)
         for body in listing.items:
             self.put(resource, body)
+        deleted = {uid: at for uid, at in self._deleted.pop(resource, {}).items() if at > version}
+        if deleted:
+            self._deleted[resource] = deleted
 
     def model_keys(self) -> set[Key]:
         """Return every ModelDeployment of which there is anything."""
@@ -101,8 +109,19 @@ class Cache:
         return self._get(resource, key, name)
 
     def _get(self, resource: Resource, key: Key, name: str) -> Body | None:
-        entry = self._entries.get(resource, {}).get(key, {}).get(name)
+        entry = self._get_entry(resource, key, name)
         return entry.body if entry else None
+
+    def _get_entry(self, resource: Resource, key: Key, name: str) -> _Entry | None:
+        return self._entries.get(resource, {}).get(key, {}).get(name)
+
+    def _forget(self, resource: Resource, key: Key, names: Iterable[str]) -> None:
+        """Forget children by name, and with the last of them that there were any."""
+        by_key = self._entries[resource]
+        for name in names:
+            del by_key[key][name]
+        if not by_key[key]:
+            del by_key[key]
 
     def _of(self, resource: Resource, key: Key) -> Iterator[_Entry]:
         entries = self._entries.get(resource, {}).get(key, {})

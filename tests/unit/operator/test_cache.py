@@ -39,6 +39,35 @@ def test_the_deletion_of_an_earlier_object_of_the_name_is_ignored():
     assert cache.service(KEY) is not None
 
 
+def test_a_late_answer_does_not_bring_back_what_was_deleted():
+    cache = Cache()
+    cache.put(SERVICE, _body("m", 5))
+    cache.drop(SERVICE, _body("m", 6))
+    cache.put(SERVICE, _body("m", 5))
+    cache.replace(SERVICE, Listing((_body("m", 5),), "5"))
+    assert cache.service(KEY) is None
+
+
+def test_an_object_that_got_its_label_back_is_there_again():
+    cache = Cache()
+    cache.put(SERVICE, _body("m", 5))
+    cache.drop(SERVICE, _body("m", 6))
+    cache.put(SERVICE, _body("m", 7))
+    assert cache.service(KEY) is not None
+
+
+def test_deletions_are_remembered_only_until_a_list_knows_of_them():
+    def after(deletions: int) -> Cache:
+        cache = Cache()
+        for number in range(deletions):
+            cache.put(SERVICE, _body(f"m-{number}", number, model=f"m-{number}", uid=f"u{number}"))
+            cache.drop(SERVICE, _body(f"m-{number}", number, model=f"m-{number}", uid=f"u{number}"))
+        cache.replace(SERVICE, Listing((), "200"))
+        return cache
+
+    assert after(100) == after(1)
+
+
 def test_an_object_without_our_label_concerns_nobody():
     assert Cache().put(SERVICE, _body("m", 1, model=None)) is None
 
