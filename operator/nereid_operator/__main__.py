@@ -1,29 +1,34 @@
-"""`python3 -m nereid_operator`: settings, clients, start.
+"""`python3 -m nereid_operator`: settings, clients, election, start.
 
-The parts run side by side until one of them ends: kopf (SIGTERM ends it), the workers, the resync. The end of any but
-kopf is a fault and ends the process with status 1, so that kubelet starts a whole one.
+The parts run side by side until one of them ends: kopf (SIGTERM ends it), the election with the leader's work, the
+resync. The end of any but kopf is a fault and ends the process with status 1, so that kubelet starts a whole one.
+At the end the Lease is given up, so that another operator need not wait for it.
 """
 
 import asyncio
 import logging
 import os
+import signal
 import sys
 import time
+import uuid
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
 import kopf
 
 from nereid_operator import health, logs
-from nereid_operator.api.resources import Key
 from nereid_operator.cache import Cache
 from nereid_operator.clients.connection import Connection, connect
 from nereid_operator.clients.kube import AiohttpTransport, KubeClient
+from nereid_operator.duty import Duty
+from nereid_operator.election import Candidate, Election
 from nereid_operator.errors import NereidError
 from nereid_operator.feed import Feed
 from nereid_operator.handlers import make_registry, make_settings
 from nereid_operator.metrics import Metrics
-from nereid_operator.queue import HEARTBEAT_SECONDS, Workers, WorkQueue
+from nereid_operator.queue import HEARTBEAT_SECONDS, Workers
 from nereid_operator.reconciler import Reconciler
 from nereid_operator.settings import Settings, from_env
 
@@ -38,32 +43,69 @@ _log = logging.getLogger("nereid_operator")
 async def operate(settings: Settings, connection: Connection, stop: asyncio.Event) -> None:
     """Run the operator until `stop` is set or SIGTERM arrives."""
     transport = AiohttpTransport(connection)
-    kube, cache, queue = KubeClient(transport), Cache(), WorkQueue[Key]()
-    reconciler = Reconciler(cache, kube, settings.model_runtime_image, now=lambda: datetime.now(UTC))
-    metrics = Metrics(depth=lambda: queue.depth)
-    workers = Workers(
-        queue, metrics.counted(reconciler.reconcile), concurrency=settings.concurrency, clock=time.monotonic
-    )
-    feed = Feed(cache, kube, workers.add, settings.watch_namespaces)
+    election = _election(settings, KubeClient(transport))
+    kube, cache = KubeClient(transport.guarded(election.check)), Cache()
+    reconciler = Reconciler(cache, kube, settings.model_runtime_image, now=_now)
+    metrics = Metrics(depth=lambda: duty.depth, leader=lambda: election.leading)
+    reconcile = metrics.counted(reconciler.reconcile)
+    duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=time.monotonic))
+    feed = Feed(cache, kube, duty.add, settings.watch_namespaces)
     app = health.make_app(
-        alive=lambda: time.monotonic() - workers.heartbeat < STALLED_SECONDS or not feed.synced.is_set(),
-        ready=feed.synced.is_set,
+        alive=lambda: _is_alive(election, duty),
+        ready=lambda: feed.synced.is_set() and _is_reached(election),
         registry=metrics.registry,
     )
     runner = await health.serve(app, settings.http_port)
     try:
-        await feed.first_list()
-        _log.info("listed everything; watching %s", ", ".join(settings.watch_namespaces) or "all namespaces")
-        await _run_until_end(settings, connection, feed, workers, stop)
+        await _first_to_end(asyncio.create_task(feed.first_list()), asyncio.create_task(stop.wait()))
+        if not stop.is_set():
+            _log.info("listed everything; watching %s", ", ".join(settings.watch_namespaces) or "all namespaces")
+            await _run_until_end(settings, connection, feed, _campaign(election, duty), stop)
     finally:
         await runner.cleanup()
         await transport.close()
 
 
+def _election(settings: Settings, kube: KubeClient) -> Election:
+    """Return the election under a name that no other process has, not even the one that ran before in this pod."""
+    return Election(
+        kube,
+        Candidate(f"{settings.pod_name}_{uuid.uuid4().hex[:8]}", settings.lease_seconds),
+        namespace=settings.pod_namespace,
+        name=settings.lease_name,
+        clock=time.monotonic,
+        now=_now,
+    )
+
+
+async def _campaign(election: Election, duty: Duty) -> None:
+    """Take part in the election; cancelled, the work ends first, then the Lease is given up."""
+    try:
+        await election.run(duty.run)
+    finally:
+        await election.release()
+
+
+def _is_alive(election: Election, duty: Duty) -> bool:
+    """Return whether the loops go round that have begun to; an API server that is away does not stop them."""
+    beats = [beat for beat in (election.heartbeat, duty.heartbeat) if beat is not None]
+    return all(time.monotonic() - beat < STALLED_SECONDS for beat in beats)
+
+
+def _is_reached(election: Election) -> bool:
+    """Return whether the API server answered lately."""
+    reached_at = election.reached_at
+    return reached_at is not None and time.monotonic() - reached_at < election.candidate.lease_seconds
+
+
 async def _run_until_end(
-    settings: Settings, connection: Connection, feed: Feed, workers: Workers[Key], stop: asyncio.Event
+    settings: Settings,
+    connection: Connection,
+    feed: Feed,
+    campaign: Coroutine[Any, Any, None],
+    stop: asyncio.Event,
 ) -> None:
-    """Run watches, workers and resync until one of them ends; raise what it raised.
+    """Run watches, campaign and resync until one of them ends; raise what it raised.
 
     kopf.operator() would take every task of the process for its own and cancel it at the end: hence this.
     """
@@ -76,11 +118,12 @@ async def _run_until_end(
         stop_flag=stop,
         identity=KOPF_IDENTITY,
     )
-    tasks = [
-        *watches,
-        asyncio.create_task(workers.run(), name="workers"),
-        asyncio.create_task(feed.resync(every_seconds=settings.resync_seconds), name="resync"),
-    ]
+    resync = asyncio.create_task(feed.resync(every_seconds=settings.resync_seconds), name="resync")
+    await _first_to_end(asyncio.create_task(campaign, name="campaign"), resync, *watches)
+
+
+async def _first_to_end(*tasks: asyncio.Task[Any]) -> None:
+    """Wait until one of the tasks ends and cancel the others; raise what it raised."""
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
@@ -91,8 +134,15 @@ async def _run_until_end(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 async def _main(settings: Settings, connection: Connection) -> None:
-    await operate(settings, connection, asyncio.Event())
+    stop = asyncio.Event()
+    # For the time before kopf sets its own: the first process of a container has no default action for signals.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await operate(settings, connection, stop)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ NereidError
 ├── SettingsError          an environment variable has a value that cannot be used
 ├── ConnectionConfigError  neither a service account nor a usable kubeconfig
 ├── RefusalError           the cluster will not take what the plan says; becomes a condition, not a retry storm
+├── NotLeadingError        a write was held back: this process does not lead, or does no longer
 └── ApiError               the API server answered with an error, or not at all
     ├── NotFoundError      404
     ├── ConflictError      409
@@ -34,6 +35,10 @@ class RefusalError(NereidError):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+class NotLeadingError(NereidError):
+    """A write was not sent, because this process may not act: another one leads, or may do so by now."""
 
 
 class ApiError(NereidError):

@@ -10,7 +10,7 @@ from nereid_operator.api.resources import Key
 class Metrics:
     """Counters of one process, in a registry of their own."""
 
-    def __init__(self, depth: Callable[[], int]) -> None:
+    def __init__(self, *, depth: Callable[[], int], leader: Callable[[], bool]) -> None:
         self.registry = CollectorRegistry()
         self._reconciles = Counter(
             "nereid_reconciles", "Passes over a ModelDeployment.", ["result"], registry=self.registry
@@ -19,6 +19,7 @@ class Metrics:
         Gauge("nereid_queue_depth", "ModelDeployments that wait for a pass.", registry=self.registry).set_function(
             depth
         )
+        Gauge("nereid_leader", "1 while this process leads, else 0.", registry=self.registry).set_function(leader)
 
     def counted(self, reconcile: Callable[[Key], Awaitable[float | None]]) -> Callable[[Key], Awaitable[float | None]]:
         """Return `reconcile`, counted and timed; results are ok, refused and error."""

@@ -1,7 +1,8 @@
 """An API server in the test's own process: kmock's discovery, and a store that behaves as Kubernetes' where it matters.
 
 Create on apply, uid, generation and a resourceVersion that grows; nothing happens on a write that changes nothing;
-/status and /scale; label selectors in lists and watches; 409 on create; children go when their owner goes.
+/status and /scale; label selectors in lists and watches; 409 on create, and on PUT over another version; children go
+when their owner goes.
 Controllers are played by the test: it edits objects through `edit`.
 """
 
@@ -25,19 +26,34 @@ RESOURCES = {
     "v1/services": ("Service", set()),
     "v1/pods": ("Pod", {"status"}),
     "v1/events": ("Event", set()),
+    "coordination.k8s.io/v1/leases": ("Lease", set()),
     "v1/namespaces": ("Namespace", set()),
     "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", set()),
 }
 CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition"}
-WRITES = {kmock.action.CREATE, kmock.action.UPDATE, kmock.action.DELETE}
+LEASES = kmock.resource("coordination.k8s.io/v1/leases")
+READS = {kmock.action.LIST, kmock.action.FETCH, kmock.action.WATCH}
+
+
+@attrs.frozen
+class Write:
+    """One write as it came in: by whom (the bearer token), of what, and who held the Lease when it was done."""
+
+    by: str
+    what: str
+    leader: str
 
 
 @attrs.define(kw_only=True)
 class FakeApiServer(kmock.KubernetesScaffold):
-    """The server; `store` holds what is, `writes` what was asked to be changed, in order."""
+    """The server; `store` holds what is, `writes` what was asked to be changed apart from Leases, in order.
+
+    `log` holds the same writes with who sent them.
+    """
 
     store: dict[StoreKey, Object] = attrs.field(factory=dict)
     writes: list[str] = attrs.field(factory=list)
+    log: list[Write] = attrs.field(factory=list)
     refuse: Callable[[str, str], str | None] = lambda _method, _path: None
     _version: int = 1
     _watchers: list[tuple[Any, str, asyncio.Queue[Any]]] = attrs.field(factory=list)
@@ -48,7 +64,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
             self.resources[name] = kmock.ResourceInfo(
                 kind=kind,
                 namespaced=kind not in CLUSTER_WIDE,
-                verbs={"get", "list", "watch", "create", "patch", "delete"},
+                verbs={"get", "list", "watch", "create", "update", "patch", "delete"},
                 subresources=subresources,
             )
 
@@ -78,6 +94,12 @@ class FakeApiServer(kmock.KubernetesScaffold):
         """Return every object of a kind by name."""
         return {name: body for (found, _, name), body in self.store.items() if found == kmock.resource(resource)}
 
+    def leader(self) -> str:
+        """Return who holds the Lease, empty for nobody; a process's name is what stands before the underscore."""
+        leases = list(self.all("coordination.k8s.io/v1/leases").values())
+        holder: str = leases[0]["spec"]["holderIdentity"] if leases else ""
+        return holder.rpartition("_")[0]
+
     def hang_up(self) -> None:
         """End every watch, as a server does that goes away."""
         for _, _, queue in self._watchers:
@@ -86,13 +108,16 @@ class FakeApiServer(kmock.KubernetesScaffold):
     # What the operator asks.
 
     async def _handle(self, request: Any) -> aiohttp.web.StreamResponse:
-        if request.action is None or request.resource is None or request.resource not in self.resources:
+        put = request.method == kmock.method.PUT
+        if (request.action is None and not put) or request.resource not in self.resources:
             return await super()._handle(request)
-        if request.action in WRITES:
+        if request.action not in READS:
             message = self.refuse(request.method.value, request.url.path)
             if message:
                 return _failure(403, message)
-            self.writes.append(f"{request.method.value} {request.url.path}")
+            self._note(request)
+        if put:
+            return self._put(request)
         if request.action == kmock.action.WATCH:
             return await self._watch(request)
         return {
@@ -130,6 +155,23 @@ class FakeApiServer(kmock.KubernetesScaffold):
         if request.subresource == "status":
             return _answer(self._replace(key, {**self.store[key], "status": request.data["status"]}))
         return _answer(self._merge(key, request.data))
+
+    def _put(self, request: Any) -> aiohttp.web.Response:
+        key = (request.resource, request.namespace, request.name)
+        if key not in self.store:
+            return _failure(404, f"{request.name} not found")
+        if request.data["metadata"]["resourceVersion"] != self.store[key]["metadata"]["resourceVersion"]:
+            return _failure(409, f"{request.name} has been modified")
+        return _answer(self._replace(key, request.data))
+
+    def _note(self, request: Any) -> None:
+        """Keep what was asked to be changed; an election that goes on writes all the time."""
+        if request.resource == LEASES:
+            return
+        what = f"{request.method.value} {request.url.path}"
+        self.writes.append(what)
+        by = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.log.append(Write(by, what, self.leader()))
 
     def _remove(self, request: Any) -> aiohttp.web.Response:
         key = (request.resource, request.namespace, request.name)

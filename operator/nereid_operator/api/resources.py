@@ -49,6 +49,7 @@ JOB = Resource("batch", "v1", "Job", "jobs")
 SERVICE = Resource("", "v1", "Service", "services")
 POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
+LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
 CHILDREN = (DEPLOYMENT, JOB, SERVICE, POD)
 WATCHED = (MODEL_DEPLOYMENT, *CHILDREN)

@@ -8,14 +8,16 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractStreamWriter
 
 from nereid_operator.api.resources import EVENT, Body, Listing, Resource
 from nereid_operator.clients import requests
 from nereid_operator.clients.connection import Connection, ssl_context
 from nereid_operator.clients.requests import Request, Response
-from nereid_operator.errors import NotFoundError, UnreachableError, api_error
+from nereid_operator.errors import NotFoundError, NotLeadingError, UnreachableError, api_error
 
 Transport = Callable[[Request], Awaitable[Response]]
+Guard = Callable[[], None]
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 30
@@ -52,6 +54,10 @@ class KubeClient:
         """Create an object; ConflictError when it exists."""
         return await self._send(requests.create(resource, manifest, manager))
 
+    async def update(self, resource: Resource, manifest: Body, *, manager: str) -> Body:
+        """Replace an object that was read; ConflictError when it has changed since."""
+        return await self._send(requests.update(resource, manifest, manager))
+
     async def apply(self, resource: Resource, manifest: Body, *, manager: str) -> Body:
         """Apply an object and return it as it is now."""
         return await self._send(requests.apply(resource, manifest, manager))
@@ -84,6 +90,23 @@ class KubeClient:
         return response.body
 
 
+class GuardedPayload(aiohttp.BytesPayload):
+    """A body that asks `guard` at the last moment: aiohttp hands headers and body to the socket right after.
+
+    What `guard` raises ends the request with nothing sent. Waiting for a connection or a TLS handshake takes seconds
+    at worst, so that asking before the request is made would not be enough.
+    """
+
+    def __init__(self, content: bytes, guard: Guard) -> None:
+        super().__init__(content)
+        self._guard = guard
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Write the body, unless the guard objects."""
+        self._guard()
+        await super().write_with_length(writer, content_length)
+
+
 class AiohttpTransport:
     """Sends requests over one connection pool; to be closed."""
 
@@ -97,16 +120,32 @@ class AiohttpTransport:
 
     async def __call__(self, request: Request) -> Response:
         """Send one request; UnreachableError when there is no answer."""
+        return await self._send(request, None if request.body is None else orjson.dumps(request.body))
+
+    def guarded(self, guard: Guard) -> Transport:
+        """Return this transport with a condition: a write goes out only when `guard` raises nothing right before."""
+
+        async def send(request: Request) -> Response:
+            if request.method == "GET":
+                return await self(request)
+            guard()
+            return await self._send(request, GuardedPayload(orjson.dumps(request.body or {}), guard))
+
+        return send
+
+    async def _send(self, request: Request, content: bytes | GuardedPayload | None) -> Response:
         try:
             async with self._session.request(
                 request.method,
                 self._connection.server + request.path,
                 params=request.query,
-                data=None if request.body is None else orjson.dumps(request.body),
+                data=content,
                 headers=self._headers(request),
             ) as answer:
                 return _response(answer.status, await answer.read())
         except (TimeoutError, aiohttp.ClientError) as error:
+            if isinstance(error.__cause__, NotLeadingError):
+                raise error.__cause__ from None
             raise UnreachableError(0, f"{request.method} {request.path}: {error or type(error).__name__}") from error
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """Requests to the API server as values: built here, sent by clients/kube.py. Pure.
 
 One verb for writing, server-side apply, with one field manager per writer; creation by POST is only where an object
-must not exist yet, and the scale subresource takes a merge patch.
+must not exist yet, PUT only for the Lease, and the scale subresource takes a merge patch.
 """
 
 from collections.abc import Mapping
@@ -56,6 +56,13 @@ def list_page(resource: Resource, *, namespace: str | None, selector: str, conti
 def create(resource: Resource, manifest: Body, manager: str) -> Request:
     """Create an object that must not exist yet."""
     return Request("POST", path_of(resource, manifest["metadata"]["namespace"]), {"fieldManager": manager}, manifest)
+
+
+def update(resource: Resource, manifest: Body, manager: str) -> Request:
+    """Replace an object as it was read: the server refuses when its resourceVersion is no longer that one."""
+    metadata = manifest["metadata"]
+    path = path_of(resource, metadata["namespace"], metadata["name"])
+    return Request("PUT", path, {"fieldManager": manager}, manifest)
 
 
 def apply(resource: Resource, manifest: Body, manager: str) -> Request:
