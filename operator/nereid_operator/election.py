@@ -26,6 +26,8 @@ from nereid_operator.errors import ApiError, ConflictError, NotLeadingError
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 RELEASE_SECONDS = 2.0
+# A Lease that is given up is taken by another within this time.
+SLOWEST_POLL_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class Candidate:
     @property
     def poll_seconds(self) -> float:
         """How often a follower looks, and a leader whose renewal failed tries again."""
-        return self.lease_seconds / 12
+        return min(self.lease_seconds / 12, SLOWEST_POLL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
