@@ -21,7 +21,7 @@ import kopf
 from nereid_operator import health, logs
 from nereid_operator.cache import Cache
 from nereid_operator.clients.connection import Connection, connect
-from nereid_operator.clients.kube import AiohttpTransport, KubeClient
+from nereid_operator.clients.kube import AiohttpTransport, GuardedTransport, KubeClient
 from nereid_operator.duty import Duty
 from nereid_operator.election import Candidate, Election
 from nereid_operator.errors import NereidError
@@ -33,6 +33,8 @@ from nereid_operator.reconciler import Reconciler
 from nereid_operator.settings import Settings, from_env
 
 STALLED_SECONDS = 12 * HEARTBEAT_SECONDS
+# The end of the process waits no longer for answers to what it wrote last.
+SETTLE_SECONDS = 1.0
 
 # kopf's own default asks the password database for a name, and the image's user has none.
 KOPF_IDENTITY: Any = "nereid"
@@ -44,7 +46,8 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     """Run the operator until `stop` is set or SIGTERM arrives."""
     transport = AiohttpTransport(connection)
     election = _election(settings, KubeClient(transport))
-    kube, cache = KubeClient(transport.guarded(election.check)), Cache()
+    guarded = GuardedTransport(transport, election.check)
+    kube, cache = KubeClient(guarded), Cache()
     reconciler = Reconciler(cache, kube, settings.model_runtime_image, now=_now)
     metrics = Metrics(depth=lambda: duty.depth, leader=lambda: election.leading)
     reconcile = metrics.counted(reconciler.reconcile)
@@ -60,7 +63,7 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
         await _first_to_end(asyncio.create_task(feed.first_list()), asyncio.create_task(stop.wait()))
         if not stop.is_set():
             _log.info("listed everything; watching %s", ", ".join(settings.watch_namespaces) or "all namespaces")
-            await _run_until_end(settings, connection, feed, _campaign(election, duty), stop)
+            await _run_until_end(settings, connection, feed, _campaign(election, duty, guarded), stop)
     finally:
         await runner.cleanup()
         await transport.close()
@@ -78,11 +81,12 @@ def _election(settings: Settings, kube: KubeClient) -> Election:
     )
 
 
-async def _campaign(election: Election, duty: Duty) -> None:
-    """Take part in the election; cancelled, the work ends first, then the Lease is given up."""
+async def _campaign(election: Election, duty: Duty, writes: GuardedTransport) -> None:
+    """Take part in the election; cancelled, the work ends, its last writes arrive, and then the Lease is given up."""
     try:
         await election.run(duty.run)
     finally:
+        await writes.settled(within_seconds=SETTLE_SECONDS)
         await election.release()
 
 

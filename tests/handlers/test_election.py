@@ -122,6 +122,18 @@ async def test_a_leader_that_is_told_to_end_hands_over_at_once(api: FakeApiServe
         await _takes_over(api, "b")
 
 
+async def test_a_leader_that_is_told_to_end_amid_its_work_writes_nothing_after_the_handover(
+    api: FakeApiServer, start: Start
+):
+    async with _two(api, start, lease_seconds=LONG_SECONDS) as (leader, _), _edits(api):
+        await until(lambda: len(api.log) > 20, "the leader's writes")
+        leader.signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await leader.running.wait() == 0
+        await until(lambda: {write.by for write in api.log} == {"a", "b"}, "the writes of the other")
+    assert [write for write in api.log if write.by != write.leader] == []
+
+
 async def test_a_leader_that_is_killed_is_replaced_when_its_lease_runs_out(api: FakeApiServer, start: Start):
     async with _two(api, start, lease_seconds=SHORT_SECONDS) as (leader, _):
         leader.signal(signal.SIGKILL)
@@ -170,7 +182,7 @@ async def _takes_over(api: FakeApiServer, name: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _edits(api: FakeApiServer) -> AsyncIterator[None]:
-    """Edit models all the time; their specs are invalid, so that each edit is one write of a status."""
+    """Edit models all the time; each edit is a chain of writes: a Job goes, another comes, status and Event follow."""
     task = asyncio.create_task(_edit_forever(api))
     try:
         yield
@@ -183,7 +195,7 @@ async def _edit_forever(api: FakeApiServer) -> None:
     number = 0
     while True:
         number += 1
-        cluster.apply_model(api, f"ftp://models/{number}", name=f"model-{number % 8}")
+        cluster.apply_model(api, f"s3://models/{number}", name=f"model-{number % 8}")
         await asyncio.sleep(0.01)
 
 
