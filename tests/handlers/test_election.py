@@ -69,13 +69,15 @@ Start = Callable[..., AbstractAsyncContextManager[Process]]
 
 @pytest.fixture
 def start(api: FakeApiServer, tmp_path: Path) -> Start:
-    """Return what starts an operator's process and waits until it is ready; the end kills what is left of it."""
+    """Return what starts an operator's process and waits for its endpoint; the end kills what is left of it."""
 
     @contextlib.asynccontextmanager
-    async def starting(name: str, *, lease_seconds: int) -> AsyncIterator[Process]:
+    async def starting(
+        name: str, *, lease_seconds: int, server: str = str(api.servers[0].url), ready_status: int = 200
+    ) -> AsyncIterator[Process]:
         port = _free_port()
         settings = {
-            "KUBECONFIG": str(_kubeconfig(tmp_path, api, name)),
+            "KUBECONFIG": str(_kubeconfig(tmp_path, server, name)),
             "NEREID_MODEL_RUNTIME_IMAGE": "nereid.dev/model-runtime:test",
             "NEREID_POD_NAME": name,
             "NEREID_LEASE_SECONDS": str(lease_seconds),
@@ -86,7 +88,7 @@ def start(api: FakeApiServer, tmp_path: Path) -> Start:
         )
         process = Process(name, port, running)
         try:
-            await process.answers("/readyz", 200)
+            await process.answers("/readyz", ready_status)
             yield process
         finally:
             if running.returncode is None:
@@ -172,6 +174,15 @@ async def test_a_leader_that_cannot_renew_follows_alive_and_not_ready_and_leads_
         await until(lambda: len(api.log) > count, "the work that was left")
 
 
+async def test_an_operator_that_never_reached_the_api_server_is_alive_and_ends_when_told(start: Start):
+    nowhere = f"http://127.0.0.1:{_free_port()}"
+    async with start("a", lease_seconds=SHORT_SECONDS, server=nowhere, ready_status=503) as alone:
+        assert await alone.status_of("/healthz") == 200
+        alone.signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await alone.running.wait() == 0
+
+
 async def _takes_over(api: FakeApiServer, name: str) -> None:
     """Wait until this operator leads, and acts."""
     await until(lambda: api.leader() == name, f"{name} to lead")
@@ -199,12 +210,12 @@ async def _edit_forever(api: FakeApiServer) -> None:
         await asyncio.sleep(0.01)
 
 
-def _kubeconfig(folder: Path, api: FakeApiServer, name: str) -> Path:
+def _kubeconfig(folder: Path, server: str, name: str) -> Path:
     path = folder / f"{name}.json"
     config = {
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "fake", "user": name}}],
-        "clusters": [{"name": "fake", "cluster": {"server": str(api.servers[0].url)}}],
+        "clusters": [{"name": "fake", "cluster": {"server": server}}],
         "users": [{"name": name, "user": {"token": name}}],
     }
     path.write_text(json.dumps(config))

@@ -15,6 +15,8 @@ WRONG = {
     ),
     "no concurrency": ({**IMAGE, "NEREID_CONCURRENCY": "0"}, ("NEREID_CONCURRENCY", "'0'", "from 1 to 256")),
     "a policy of another spelling": ({**IMAGE, "NEREID_IMAGE_PULL_POLICY": "always"}, ("'always'", "IfNotPresent")),
+    "a Lease of no time": ({**IMAGE, "NEREID_LEASE_SECONDS": "0"}, ("NEREID_LEASE_SECONDS", "'0'", "from 1 to 3600")),
+    "a pod's name in capitals": ({**IMAGE, "NEREID_POD_NAME": "Nereid-0"}, ("NEREID_POD_NAME", "'Nereid-0'", "lower")),
     "a namespace with a dot": ({**IMAGE, "NEREID_WATCH_NAMESPACES": "a,b.c"}, ("NEREID_WATCH_NAMESPACES", "'b.c'")),
 }
 
