@@ -1,0 +1,53 @@
+"""A reason → what to do next, in one sentence. Pure; the last line of `nereid why`.
+
+The reasons are those of api/conditions.py and, passed through unchanged, those of the model-runtime image.
+"""
+
+from nereid_operator.api.conditions import Reason
+
+_SOURCE = "spec.model.source and spec.model.uri"
+_ADVICE = {
+    Reason.INVALID_SPEC: "Correct the fields that are named and apply the manifest again; what serves is left alone.",
+    Reason.RESOLVING: "Wait: the resolve Job ends within ten minutes. Its log: kubectl logs -n {namespace} job/{job}",
+    Reason.RESOLVE_FAILED: "Read its log: kubectl logs -n {namespace} job/{job}. Delete the Job to try again.",
+    Reason.UNSCHEDULABLE: "Make room, add a node, or ask for less in spec.runtime.resources; "
+    "nereid plan -f FILE shows where it would fit.",
+    Reason.IMAGE_PULL_FAILED: "Check that the image's name is right and that the nodes may pull it: "
+    "image.registry and image.tag of the chart.",
+    Reason.POD_CREATION_FAILED: "Raise the quota or relax the policy that refuses the pods, "
+    "or ask for less in spec.runtime.resources.",
+    Reason.CONTAINER_CONFIG_ERROR: "Create what is missing in namespace {namespace}, "
+    "or correct spec.model.credentials.secretName.",
+    Reason.CONTAINER_CRASHED: "Read its log: kubectl logs -n {namespace} {pod} --all-containers --prefix --tail=20. "
+    "If it was killed for memory (OOMKilled), raise spec.runtime.resources.",
+    Reason.NAME_CONFLICT: "Rename the model, or delete the object that has the name.",
+    Reason.APPLY_REFUSED: "Mend what the API server names: a quota, an admission policy, "
+    "or the rights of the operator's ServiceAccount.",
+    Reason.SCALED_TO_ZERO: "To serve it: kubectl scale -n {namespace} nmd/{name} --replicas=1",
+    Reason.DOWNLOADING: "Wait: the weights come from the source at its own pace. "
+    "Its log: kubectl logs -n {namespace} {pod} -c prepare",
+    Reason.LOADING: "Wait: Triton is reading the model. Its log: kubectl logs -n {namespace} {pod} -c triton",
+    Reason.STARTING: "Wait a moment, then ask again.",
+    Reason.ROLLING_OUT: "Wait: the new revision is starting; the old one serves until it is ready.",
+    "SourceNotFound": "Correct spec.model.uri or spec.model.revision: nothing is there.",
+    "SourceUnauthorized": "Give credentials that may read it: spec.model.credentials.secretName names a Secret "
+    "with the keys accessKeyId and secretAccessKey (s3) or token (hf, https).",
+    "SourceUnreachable": f"Check that the nodes reach the host named in {_SOURCE}: DNS, proxy, NetworkPolicy.",
+    "DigestMissing": "Put a SHA256SUMS file beside the model's files, so that what arrives can be verified.",
+    "DigestMismatch": "The bytes are not those of spec.model.digest: correct the digest, or find out who changed them.",
+    "UnsafeFile": "Publish the model as safetensors or GGUF; formats that can run code are never loaded.",
+    "UnsupportedArchitecture": "Choose a model whose architecture is supported; trying again changes nothing.",
+    "InvalidModel": "Publish the folder again: a file that makes it a model is missing or broken.",
+    "InsufficientDisk": "Free disk on the node, or use nodes with more ephemeral storage.",
+    "InvalidArgument": "Correct the field of spec.model that is named.",
+    "DeviceMissing": "Check the device plugin of the node: the accelerator that the pod asked for is not there.",
+}
+_FALLBACK = "Look closer: kubectl describe nmd -n {namespace} {name}"
+
+
+def next_step(reason: str, *, name: str, namespace: str, job: str, pod: str) -> str:
+    """Return the next step for a reason; `job` and `pod` name what a command should look at, when there is one."""
+    advice = _ADVICE.get(reason, _FALLBACK)
+    if ("{job}" in advice and not job) or ("{pod}" in advice and not pod):
+        advice = _FALLBACK
+    return advice.format(name=name, namespace=namespace, job=job, pod=pod)

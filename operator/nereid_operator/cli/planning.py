@@ -1,0 +1,104 @@
+"""The command `plan`: file → validated manifests → what is known of the cluster → text. Called by __main__.
+
+A plan is of use without a cluster, or with rights to little of it: what cannot be read becomes a note in the answer.
+"""
+
+import argparse
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from nereid_operator.api.model_deployment import ModelDeployment
+from nereid_operator.api.resources import Body
+from nereid_operator.api.validation import validate
+from nereid_operator.cli.cluster import Cluster
+from nereid_operator.cli.commands import connected
+from nereid_operator.cli.errors import ClusterError, MissingError, UsageError
+from nereid_operator.cli.evidence import Evidence
+from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
+from nereid_operator.cli.planned import Assumption, Situation, refusal, report
+from nereid_operator.cli.terminal import Terminal
+
+_Answer = TypeVar("_Answer")
+_IMAGE = "nereid.dev/model-runtime"
+
+
+def plan(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Show what the manifests of a file would create; 1 when one of them is not valid."""
+    bodies = model_deployments(_text(arguments.filename, terminal), arguments.filename)
+    notes: list[str] = []
+    cluster = _attempt(lambda: connected(arguments), notes, "no cluster was asked")
+    namespace = cluster.namespace if cluster else arguments.namespace or "default"
+    complete = [placed(body, namespace, asked=arguments.namespace) for body in bodies]
+    checked = [validate(body) for body in complete]
+    for number, (body, md) in enumerate(zip(complete, checked, strict=True)):
+        if number:
+            terminal.say("\n---\n")
+        if isinstance(md, ModelDeployment):
+            terminal.say(report(md, _situation(arguments, cluster, md, body, notes)))
+        else:
+            terminal.say(refusal(str(body["metadata"].get("name", "without a name")), md))
+    return 0 if all(isinstance(md, ModelDeployment) for md in checked) else 1
+
+
+def _situation(
+    arguments: argparse.Namespace, cluster: Cluster | None, md: ModelDeployment, body: Body, said: list[str]
+) -> Situation:
+    """Gather what is known besides the manifest."""
+    size: int | None = arguments.bytes
+    situation = Situation(
+        image=arguments.image or f"{_IMAGE}:{_version()}",
+        live=None,
+        reading=None,
+        assumption=None if size is None else Assumption(size, arguments.dtype or ""),
+        unknown_fields=unknown_fields(body),
+        notes=tuple(said),
+    )
+    return situation if cluster is None else _with_cluster(situation, cluster, md, asked_image=arguments.image)
+
+
+def _with_cluster(situation: Situation, cluster: Cluster, md: ModelDeployment, *, asked_image: str | None) -> Situation:
+    """Add what the cluster says; what it does not say is noted."""
+    notes = list(situation.notes)
+    there = replace(cluster, namespace=md.metadata.namespace)
+    live = _attempt(lambda: _live(there, md.metadata.name), notes, "what is there already is not known")
+    reading = _attempt(there.nodes, notes, "where it fits is not known")
+    image = asked_image or _attempt(
+        there.model_runtime_image, notes, f"names are those of the image {situation.image}; --image gives another"
+    )
+    return replace(situation, live=live, reading=reading, image=image or situation.image, notes=tuple(notes))
+
+
+def _live(cluster: Cluster, name: str) -> Evidence | None:
+    """Return what is there of the model; None when it is new."""
+    try:
+        return cluster.evidence(cluster.model(name))
+    except MissingError:
+        return None
+
+
+def _attempt(read: Callable[[], _Answer], notes: list[str], what: str) -> _Answer | None:
+    """Return what a read gives; when it cannot be had, note what that means and why."""
+    try:
+        return read()
+    except (ClusterError, MissingError) as error:
+        notes.append(f"{what}: {error}")
+        return None
+
+
+def _text(file: str, terminal: Terminal) -> str:
+    if file == "-":
+        return terminal.stdin.read()
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("nereid")
+    except importlib.metadata.PackageNotFoundError:
+        return "latest"
