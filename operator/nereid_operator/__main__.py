@@ -32,6 +32,9 @@ from nereid_operator.queue import HEARTBEAT_SECONDS, Workers
 from nereid_operator.reconciler import Reconciler
 from nereid_operator.settings import Settings, from_env
 
+# A leader must notice that it was suspended together with its machine: others have taken over meanwhile.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 STALLED_SECONDS = 12 * HEARTBEAT_SECONDS
 # The end of the process waits no longer for answers to what it wrote last.
 SETTLE_SECONDS = 1.0
@@ -51,7 +54,7 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     reconciler = Reconciler(cache, kube, settings.model_runtime_image, now=_now)
     metrics = Metrics(depth=lambda: duty.depth, leader=lambda: election.leading)
     reconcile = metrics.counted(reconciler.reconcile)
-    duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=time.monotonic))
+    duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds))
     feed = Feed(cache, kube, duty.add, settings.watch_namespaces)
     app = health.make_app(
         alive=lambda: _is_alive(election, duty),
@@ -76,7 +79,7 @@ def _election(settings: Settings, kube: KubeClient) -> Election:
         Candidate(f"{settings.pod_name}_{uuid.uuid4().hex[:8]}", settings.lease_seconds),
         namespace=settings.pod_namespace,
         name=settings.lease_name,
-        clock=time.monotonic,
+        clock=_seconds,
         now=_now,
     )
 
@@ -93,13 +96,13 @@ async def _campaign(election: Election, duty: Duty, writes: GuardedTransport) ->
 def _is_alive(election: Election, duty: Duty) -> bool:
     """Return whether the loops go round that have begun to; an API server that is away does not stop them."""
     beats = [beat for beat in (election.heartbeat, duty.heartbeat) if beat is not None]
-    return all(time.monotonic() - beat < STALLED_SECONDS for beat in beats)
+    return all(_seconds() - beat < STALLED_SECONDS for beat in beats)
 
 
 def _is_reached(election: Election) -> bool:
     """Return whether the API server answered lately."""
     reached_at = election.reached_at
-    return reached_at is not None and time.monotonic() - reached_at < election.candidate.lease_seconds
+    return reached_at is not None and _seconds() - reached_at < election.candidate.lease_seconds
 
 
 async def _run_until_end(
@@ -140,6 +143,11 @@ async def _first_to_end(*tasks: asyncio.Task[Any]) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _seconds() -> float:
+    """Return the seconds of a clock that never goes back; on Linux it goes on while the machine is suspended."""
+    return time.clock_gettime(_CLOCK)
 
 
 async def _main(settings: Settings, connection: Connection) -> None:
