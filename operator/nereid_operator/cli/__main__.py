@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -50,6 +51,9 @@ def program(path: str) -> str:
 
 def main() -> None:
     """Run the command of this process."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a model's words in a terminal that knows ASCII alone
     terminal = Terminal(sys.stdin, sys.stdout, datetime.now(UTC))
     try:
         code = run(sys.argv[1:], prog=program(sys.argv[0]), terminal=terminal, stderr=sys.stderr)

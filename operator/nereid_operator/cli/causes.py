@@ -91,6 +91,9 @@ def _is_stuck(body: Body) -> bool:
 
 
 def _pod_words(evidence: Evidence, body: Body, pod: PodFacts, wait: Wait) -> str:
+    status = body.get("status", {})
+    if status.get("phase") == "Failed" and status.get("reason"):
+        return f"{status['reason']}: {sentence(status.get('message', 'the node ended it'))}"
     message = plain(wait.message).replace(f" of pod {pod.name}", "")
     parts = [f"{wait.reason}: {sentence(message)}"]
     lines = [evidence.last_lines.get(run, "") for run in silent_failures([body])]

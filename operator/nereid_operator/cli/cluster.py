@@ -165,7 +165,9 @@ def _forward(connect_to: Callable[..., Any], pod: str, namespace: str, port: int
     try:
         forward: _Forward = portforward(connect_to, pod, namespace, ports=str(port))
     except ApiException as error:
-        raise ClusterError(f"no connection to pod {pod} through the API server: {_words(error)}") from error
+        # The package puts headers and body of a refused handshake behind its first words.
+        words = _words(error).partition(" -+-+-")[0]
+        raise ClusterError(f"no connection to pod {pod} through the API server: {words}") from error
     return forward
 
 

@@ -60,4 +60,4 @@ def table(rows: Iterable[Sequence[str]], *, indent: str = "") -> list[str]:
 def sentence(text: str) -> str:
     """Return a text that ends like a sentence."""
     stripped = " ".join(text.split())
-    return stripped if stripped.endswith((".", "!", "?", ":")) else f"{stripped}."
+    return stripped if stripped.endswith((".", "!", "?", "…")) else f"{stripped}."

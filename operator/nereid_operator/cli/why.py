@@ -40,6 +40,8 @@ class _Verdict:
 def explain(evidence: Evidence, *, now: datetime) -> str:
     """Return why the model is not ready, or one sentence when it is."""
     model, name = evidence.model, _name(evidence.model)
+    if "deletionTimestamp" in model["metadata"]:
+        return f"{name} is being deleted, and all that belongs to it."
     verdicts = tuple(_verdicts(model))
     if not verdicts:
         return _healthy(model)

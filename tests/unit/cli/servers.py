@@ -68,7 +68,7 @@ class ApiServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
-        if request.path.endswith("/portforward"):
+        if request.path.endswith("/portforward") and request.path not in self.refused:
             return await self._forward(request)
         if request.path.endswith("/log"):
             return web.Response(text="the last line\n")

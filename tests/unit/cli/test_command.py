@@ -219,6 +219,14 @@ async def test_a_pod_that_does_not_take_the_connection(tmp_path: Path):
     assert errors.count("\n") == 1
 
 
+async def test_a_user_who_may_not_forward_ports(tmp_path: Path):
+    path = f"/api/v1/namespaces/default/pods/minilm-{REVISION}-x7k2p/portforward"
+    async with _shell(ApiServer(_chatting(), refused={path: 403}), tmp_path) as shell:
+        code, _, errors = await shell.run("chat", "minilm", "--message", "x")
+    words = f"no connection to pod minilm-{REVISION}-x7k2p through the API server: Handshake status 403 Forbidden"
+    assert (code, errors) == (1, f"nereid: {words}\n")
+
+
 ERRORS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a model that is not there": (("why", "gone"), 1, 'ModelDeployment "gone" was not found in namespace "default"'),
     "a chat with a model that is not there": (("chat", "gone"), 1, 'ModelDeployment "gone" was not found'),

@@ -165,6 +165,14 @@ CASES = {
             for second in range(10, 17)
         ),
     ),
+    "a pod that its node has evicted": Evidence(
+        model(*unready("Starting", "Pods are being created."), readyReplicas=0),
+        deployments=(deployment(),),
+        pods=(pod(phase="Failed", reason="Evicted", message="The node was low on resource: ephemeral-storage."),),
+    ),
+    "a model that is being deleted": Evidence(
+        {**model(), "metadata": {**model()["metadata"], "deletionTimestamp": "2026-05-04T12:00:00Z"}}
+    ),
     "a reason of a later version": Evidence(model(*unready("SomethingNew", "It is new."), readyReplicas=0)),
 }
 
@@ -177,5 +185,5 @@ def test_why(name: str, evidence: Evidence, golden: Callable[[str, str], None]):
 @pytest.mark.parametrize("evidence", CASES.values(), ids=CASES.keys())
 def test_every_answer_ends_with_what_to_do_next_unless_all_is_well(evidence: Evidence):
     *_, last = explain(evidence, now=NOW).splitlines()
-    assert last.startswith(("Next: ", "minilm is ready: "))
+    assert last.startswith(("Next: ", "minilm is ready: ", "minilm is being deleted"))
     assert "{" not in last
