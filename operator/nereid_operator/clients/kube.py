@@ -171,13 +171,19 @@ class GuardedTransport:
         payload = GuardedPayload(orjson.dumps(request.body or {}), self._guard)
         task = asyncio.create_task(self._transport.send(request, payload))
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
 
     async def settled(self, *, within_seconds: float) -> None:
         """Wait until every write was answered or held back, but not for ever."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=within_seconds)
+
+    def _ended(self, task: asyncio.Task[Response]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # Its caller may be gone; asyncio would complain at length of a failure that nobody has looked at.
+            task.exception()
 
 
 def _response(status: int, content: bytes) -> Response:
