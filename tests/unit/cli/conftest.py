@@ -1,17 +1,14 @@
-"""`pytest tests/unit/cli --update-golden` rewrites the files of testdata/; review the difference before a commit."""
+"""`pytest tests/golden tests/unit/cli --update-golden` rewrites testdata/; review the difference before a commit.
+
+The option is that of tests/golden/conftest.py: pytest takes it once.
+"""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 FOLDER = Path(__file__).parent / "testdata"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    with suppress(ValueError):  # tests/golden has the same option
-        parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
 
 
 @pytest.fixture
@@ -24,6 +21,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         if update:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{text}\n")
-        assert path.read_text() == f"{text}\n", f"{path.name}: review, then pytest tests/unit/cli --update-golden"
+        assert path.read_text() == f"{text}\n", (
+            f"{path.name}: differs: review, then pytest tests/golden tests/unit/cli --update-golden"
+        )
 
     return compare
