@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE, Body, Key
 from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
-from nereid_operator.errors import RefusalError
+from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.plan.ir import Image, Plan
 from nereid_operator.plan.planner import make_plan
@@ -64,6 +65,8 @@ class Reconciler:
             await _apply(writer, plan)
         except RefusalError as refusal:
             return replace(reading, problem=Problem(refusal.reason, refusal.message))
+        except RejectedError as error:
+            return replace(reading, problem=Problem(Reason.APPLY_REFUSED, f"The API server refused {error.message}"))
         return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
 
     def _blank(self, key: Key, body: Body) -> Reading:

@@ -118,6 +118,8 @@ def _resolved(reading: Reading) -> Condition:
         return Condition(
             kind, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, "The spec has errors, so the model was not looked at."
         )
+    if isinstance(reading.resolution, NotAsked) and reading.problem is not None:
+        return Condition(kind, ConditionStatus.UNKNOWN, reading.problem.reason, reading.problem.message)
     match reading.resolution:
         case Resolved(model):
             return Condition(kind, ConditionStatus.TRUE, Reason.RESOLVED, _resolved_message(model))

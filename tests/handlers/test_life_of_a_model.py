@@ -148,6 +148,27 @@ async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Ope
     assert "exceeded quota: gpus" in cluster.condition(api, "Ready")["message"]
 
 
+async def test_a_refusal_to_scale_or_to_delete_is_told(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    api.refuse = lambda method, path: "frozen by policy" if path.endswith("/scale") or method == "DELETE" else None
+    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 2}})
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
+    assert f"/deployments/{deployment}/scale: frozen by policy" in cluster.condition(api, "Ready")["message"]
+
+    cluster.apply_model(api, "s3://models/other")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the second refusal in status")
+    assert "DELETE" in cluster.condition(api, "Ready")["message"]
+    assert "frozen by policy" in cluster.condition(api, "Resolved")["message"]
+
+
+async def test_a_refused_job_does_not_count_as_at_work(api: FakeApiServer, operator: Operator):
+    api.refuse = lambda _method, path: "exceeded quota: jobs" if path.endswith("/jobs") else None
+    cluster.apply_model(api, "s3://models/minilm")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
+    assert cluster.condition(api, "Resolved")["reason"] == "ApplyRefused"
+    assert "exceeded quota: jobs" in cluster.condition(api, "Resolved")["message"]
+
+
 async def test_what_is_deleted_by_hand_comes_back(api: FakeApiServer, operator: Operator):
     await cluster.serve(api, "s3://models/minilm")
     api.remove("v1/services", "minilm")
