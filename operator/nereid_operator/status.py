@@ -48,12 +48,12 @@ class Reading:
 def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, Any]:
     """Return the whole status. `previous` is the status as it stands, for what has to be kept."""
     conditions = merge(_conditions(reading), previous.get("conditions", ()), generation=reading.generation, now=now)
-    current = _current(reading)
+    counted = _current(reading) or _last_planned(reading, previous)
     status: dict[str, Any] = {
         "observedGeneration": reading.generation,
         "conditions": [condition.as_body() for condition in conditions],
-        "replicas": current.replicas if current else 0,
-        "readyReplicas": current.ready_replicas if current else 0,
+        "replicas": counted.replicas if counted else 0,
+        "readyReplicas": counted.ready_replicas if counted else 0,
     }
     if model := _model(reading, previous):
         status["model"] = model
@@ -199,6 +199,14 @@ def _current(reading: Reading) -> DeploymentFacts | None:
     if reading.plan is None:
         return None
     return next((facts for facts in reading.deployments if facts.revision == reading.plan.rollout.current), None)
+
+
+def _last_planned(reading: Reading, previous: Body) -> DeploymentFacts | None:
+    """Return the revision that `revisions` and `selector` go on to speak of while there is no plan for the new spec."""
+    if reading.plan is not None:
+        return None
+    revision = previous.get("revisions", {}).get("current", reading.stable)
+    return next((facts for facts in reading.deployments if facts.revision == revision), None)
 
 
 def _size_bytes(reading: Reading) -> int:

@@ -61,6 +61,7 @@ async def test_a_new_model_is_served_beside_the_old_one_until_it_is_ready(api: F
     cluster.apply_model(api, "s3://models/minilm-v2")
     await until(lambda: cluster.condition(api, "Ready")["reason"] == "Resolving", "not Ready for the new spec")
     assert cluster.condition(api, "Available")["status"] == "True"
+    assert cluster.model(api)["status"]["readyReplicas"] == 1
     await cluster.finish_resolve_job(api, digest="b")
     new = await cluster.appears(api, "apps/v1/deployments", other_than=old)
     await until(
@@ -115,6 +116,7 @@ async def test_an_invalid_edit_disturbs_nothing(api: FakeApiServer, operator: Op
     assert "spec.model.uri" in cluster.condition(api, "Accepted")["message"]
     assert cluster.condition(api, "Ready")["reason"] == "InvalidSpec"
     assert cluster.condition(api, "Available")["status"] == "True"
+    assert cluster.model(api)["status"]["readyReplicas"] == 1
     assert cluster.replicas(api, deployment) == 1
     assert len(api.all("batch/v1/jobs")) == 1
 
