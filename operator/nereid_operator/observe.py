@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nereid_operator.api.resources import LABEL_JOB_NAME, LABEL_REVISION, Body
+from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,19 @@ class DeploymentFacts:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A Job. `failure` is empty unless it failed for good."""
+    """A Job. What is said of its failure is empty unless it failed.
+
+    `failure_reason` is the Job controller's, `failed_at` an RFC 3339 time; `attempt` counts the Jobs of
+    this name from 1.
+    """
 
     name: str
     succeeded: bool
     failed: bool
+    failure_reason: str
     failure: str
+    failed_at: str
+    attempt: int
     terminating: bool
 
 
@@ -132,11 +139,15 @@ def job_facts(body: Body) -> JobFacts:
     """Return what matters of a Job."""
     conditions = _conditions(body.get("status", {}))
     failed = conditions.get("Failed", {})
+    attempt: str = body["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "")
     return JobFacts(
         name=body["metadata"]["name"],
         succeeded=conditions.get("Complete", {}).get("status") == "True",
         failed=failed.get("status") == "True",
+        failure_reason=failed.get("reason", ""),
         failure=failed.get("message", ""),
+        failed_at=failed.get("lastTransitionTime", ""),
+        attempt=int(attempt) if attempt.isdecimal() else 1,
         terminating="deletionTimestamp" in body["metadata"],
     )
 

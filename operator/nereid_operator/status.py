@@ -123,7 +123,7 @@ def _resolved(reading: Reading) -> Condition:
     match reading.resolution:
         case Resolved(model):
             return Condition(kind, ConditionStatus.TRUE, Reason.RESOLVED, _resolved_message(model))
-        case ResolveFailed(reason, message):
+        case ResolveFailed(reason, message, _):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
         case Resolving() | NotAsked() | ReportLost():
             return Condition(

@@ -42,6 +42,12 @@ class Writer:
             _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
             await self._create(resource, manifest, manager=MANAGER_OBJECTS)
 
+    async def recreate(self, resource: Resource, manifest: Manifest) -> None:
+        """Delete an object of ours and create it anew under its name; for kinds that cannot be changed."""
+        await self.delete(resource, manifest["metadata"]["name"])
+        _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
+        await self._create(resource, manifest, manager=MANAGER_OBJECTS)
+
     async def ensure_deployment(self, manifest: Manifest, *, replicas: int) -> None:
         """Create the Deployment with its replicas, which belong to `nereid-scale`; hold everything else as `nereid`."""
         if await self._live(DEPLOYMENT, manifest) is None:
