@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, Body
+from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, MODEL_DEPLOYMENT, Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,17 @@ def report(message: str) -> Mapping[str, Any] | None:
 def is_owned(body: Body, uid: str) -> bool:
     """Return whether the object's controller is the owner with this uid."""
     return any(reference.get("uid") == uid and reference.get("controller") for reference in _owner_references(body))
+
+
+def is_left_by_earlier(body: Body, owner: str) -> bool:
+    """Return whether a ModelDeployment of this name is the controller: an earlier one, when it is not the owner."""
+    return any(
+        reference.get("controller")
+        and (reference.get("apiVersion"), reference.get("kind"))
+        == (MODEL_DEPLOYMENT.api_version, MODEL_DEPLOYMENT.kind)
+        and reference.get("name") == owner
+        for reference in _owner_references(body)
+    )
 
 
 def _owner_references(body: Body) -> Iterator[Body]:

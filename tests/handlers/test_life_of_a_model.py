@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
 
 from tests.handlers import cluster
 from tests.handlers.conftest import Operator, until
@@ -131,6 +132,31 @@ async def test_a_failed_job_is_told_and_not_repeated(api: FakeApiServer, operato
     assert not api.all("apps/v1/deployments")
 
 
+async def test_a_source_that_was_down_is_asked_again_after_a_while(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    now = datetime.now(UTC)
+    down = {"reason": "SourceUnreachable", "message": "no route to host."}
+    await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
+    await until(lambda: _attempts(api) == ["2"], "a second Job")
+
+    # The second wait is four minutes.
+    await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "SourceUnreachable", "the failure in status")
+    assert (
+        f"tried again at {now + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC" in cluster.condition(api, "Ready")["message"]
+    )
+    assert _attempts(api) == ["2"]
+
+    api.remove(cluster.JOBS, next(iter(api.all(cluster.JOBS))))
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the model to be resolved")
+    assert _attempts(api) == ["1"]
+
+
+def _attempts(api: FakeApiServer) -> list[str]:
+    return [job["metadata"]["annotations"]["nereid.dev/attempt"] for job in api.all(cluster.JOBS).values()]
+
+
 async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, operator: Operator):
     api.put("v1/services", {"metadata": {"name": "minilm"}, "spec": {"selector": {"app": "theirs"}}})
     cluster.apply_model(api, "s3://models/minilm")
@@ -140,6 +166,32 @@ async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, oper
     service = api.get("v1/services", "minilm")
     assert service is not None
     assert service["spec"]["selector"] == {"app": "theirs"}
+
+
+async def test_the_answer_of_a_job_of_somebody_else_is_not_believed(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    (job,) = api.all(cluster.JOBS).values()
+    api.remove(cluster.MODELS, "minilm")
+    theirs = {"name": job["metadata"]["name"], "labels": job["metadata"]["labels"]}
+    api.put(cluster.JOBS, {"metadata": theirs, "spec": job["spec"], "status": job["status"]})
+    cluster.apply_model(api, "s3://models/minilm")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "NameConflict", "the conflict in status")
+    assert f"Job {theirs['name']}" in cluster.condition(api, "Ready")["message"]
+
+
+async def test_what_an_earlier_model_of_the_name_left_goes_first(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    left = api.all(cluster.DEPLOYMENTS)[deployment]
+    metadata = {name: left["metadata"][name] for name in ("name", "labels", "ownerReferences")}
+    api.remove(cluster.MODELS, "minilm")
+    api.put(cluster.DEPLOYMENTS, {"metadata": metadata, "spec": left["spec"]})
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "NameConflict", "the conflict in status")
+    assert "is still being deleted with an earlier ModelDeployment minilm" in cluster.condition(api, "Ready")["message"]
+    api.remove(cluster.DEPLOYMENTS, deployment)
+    await until(lambda: api.get(cluster.DEPLOYMENTS, deployment), "a Deployment of its own")
 
 
 async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Operator):
