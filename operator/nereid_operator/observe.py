@@ -28,7 +28,10 @@ class ContainerFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words."""
+    """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words.
+
+    `failure` says why the pod as a whole failed (evicted, preempted); `secrets` names those that it mounts.
+    """
 
     name: str
     revision: str
@@ -38,6 +41,8 @@ class PodFacts:
     ready: bool
     terminating: bool
     unschedulable: str
+    failure: str
+    secrets: tuple[str, ...]
     init_containers: tuple[ContainerFacts, ...]
     containers: tuple[ContainerFacts, ...]
 
@@ -95,9 +100,22 @@ def pod_facts(body: Body) -> PodFacts:
         ready=conditions.get("Ready", {}).get("status") == "True",
         terminating="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+        failure=_failure(status),
+        secrets=tuple(_secrets(body)),
         init_containers=tuple(_container_facts(entry) for entry in status.get("initContainerStatuses", ())),
         containers=tuple(_container_facts(entry) for entry in status.get("containerStatuses", ())),
     )
+
+
+def _failure(status: Body) -> str:
+    words = (status.get("reason", ""), status.get("message", ""))
+    return ": ".join(word for word in words if word) if status.get("phase") == "Failed" else ""
+
+
+def _secrets(body: Body) -> Iterator[str]:
+    for volume in body.get("spec", {}).get("volumes", ()):
+        if name := volume.get("secret", {}).get("secretName"):
+            yield name
 
 
 def _container_facts(status: Body) -> ContainerFacts:

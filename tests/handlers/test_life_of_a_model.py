@@ -168,6 +168,24 @@ async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, oper
     assert service["spec"]["selector"] == {"app": "theirs"}
 
 
+async def test_a_job_that_waits_for_its_secret_says_so(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    job = await cluster.appears(api, cluster.JOBS)
+    labels = api.all(cluster.JOBS)[job]["spec"]["template"]["metadata"]["labels"]
+    secret = {"name": "credentials", "secret": {"secretName": "bucket-key"}}
+    creating = {"name": "resolve", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    api.put(
+        cluster.PODS,
+        {
+            "metadata": {"name": f"{job}-0", "labels": {**labels, "batch.kubernetes.io/job-name": job}},
+            "spec": {"volumes": [secret]},
+            "status": {"phase": "Pending", "containerStatuses": [creating]},
+        },
+    )
+    await until(lambda: "Secret bucket-key" in cluster.condition(api, "Ready")["message"], "the Secret in status")
+    assert cluster.condition(api, "Ready")["reason"] == "Resolving"
+
+
 async def test_the_answer_of_a_job_of_somebody_else_is_not_believed(api: FakeApiServer, operator: Operator):
     cluster.apply_model(api, "s3://models/minilm")
     await cluster.finish_resolve_job(api, digest="a")
