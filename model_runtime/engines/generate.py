@@ -11,7 +11,6 @@ from enum import StrEnum
 import torch
 
 from model_runtime.engines import detokenize, stopping
-from model_runtime.engines.detokenize import Detokenizer
 from model_runtime.engines.errors import ContextLengthError, InvalidRequestError
 from model_runtime.engines.llama import Llama, allocate_cache, decode_one_token, prefill
 from model_runtime.engines.sampling import SamplingParameters, sample
@@ -62,7 +61,7 @@ def plan(prompt: list[int], sampling: SamplingParameters, context: int) -> Gener
 def generate(model: Llama, tokenizer: Tokenizer, generation: Generation, generator: torch.Generator) -> Iterator[Piece]:
     """Yield one piece per new token; the last one carries the finish reason. The end token counts and has no text."""
     ends: frozenset[int] = frozenset() if generation.sampling.ignore_eos else tokenizer.end_ids
-    text = TextStream(tokenizer, tuple(generation.sampling.stop))
+    text = TextStream(tokenizer, generation)
     for count, token in enumerate(_tokens(model, generation, generator), start=1):
         if token in ends:
             yield Piece(text.close(), 1, FinishReason.STOP)
@@ -92,10 +91,10 @@ def _tokens(model: Llama, generation: Generation, generator: torch.Generator) ->
 class TextStream:
     """The text of a growing token list: whole characters only, ended at the first stop string."""
 
-    def __init__(self, tokenizer: Tokenizer, stops: tuple[str, ...]) -> None:
+    def __init__(self, tokenizer: Tokenizer, generation: Generation) -> None:
         self._decode = tokenizer.decode
-        self._stops = stops
-        self._state = Detokenizer()
+        self._stops = tuple(generation.sampling.stop)
+        self._state = detokenize.follow(generation.prompt, tokenizer.decode)
         self._held = ""
         self.stopped = False
 
