@@ -8,7 +8,7 @@ from tests.handlers import cluster
 from tests.handlers.conftest import Operator, until
 from tests.handlers.fake_api_server import FakeApiServer
 
-Start = Callable[[], AbstractAsyncContextManager[Operator]]
+Start = Callable[..., AbstractAsyncContextManager[Operator]]
 
 
 async def test_a_manifest_becomes_a_job_then_a_deployment_and_a_service_and_ready(
