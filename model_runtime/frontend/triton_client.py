@@ -19,6 +19,12 @@ from model_runtime.frontend.errors import ApiError, EngineFailed, InvalidRequest
 
 # Makes a failed generation end its gRPC stream with a status code, instead of a text in a message.
 _STATUS_CODES = {"triton_grpc_error": "true"}
+# Triton's container starts anew in seconds; by default the channel would look for it only every two minutes then.
+_CHANNEL_OPTIONS = (
+    ("grpc.max_send_message_length", triton.MAX_GRPC_MESSAGE_SIZE),
+    ("grpc.max_receive_message_length", triton.MAX_GRPC_MESSAGE_SIZE),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class TritonClient:
     """One model behind one gRPC channel."""
 
     def __init__(self, address: str, model: str) -> None:
-        self._client = triton.InferenceServerClient(address)
+        self._client = triton.InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
         self._model = model
 
     async def close(self) -> None:
@@ -126,6 +132,9 @@ def to_api_error(status: str, message: str) -> ApiError:
         case "UNAVAILABLE" if "waiting" in message or "queue size" in message:
             return Overloaded(message, code="overloaded")
         case "UNAVAILABLE" | "NOT_FOUND" | "DEADLINE_EXCEEDED":
+            return Unavailable(f"the model does not answer: {message}", code="unavailable")
+        case "INTERNAL" if "Stub process" in message:
+            # The backend's process has died; Triton's container is about to start anew.
             return Unavailable(f"the model does not answer: {message}", code="unavailable")
         case _:
             return EngineFailed(message)

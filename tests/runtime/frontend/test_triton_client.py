@@ -1,0 +1,33 @@
+"""Triton's failures as the API's, and the channel that outlives a restart of Triton."""
+
+from typing import Any
+
+import pytest
+from tritonclient.grpc import aio
+
+from model_runtime.frontend.errors import ApiError, EngineFailed, InvalidRequest, Overloaded, Unavailable
+from model_runtime.frontend.triton_client import TritonClient, to_api_error
+
+FAILURES: list[tuple[str, str, type[ApiError]]] = [
+    ("INVALID_ARGUMENT", "temperature: -1 is wrong: no [invalid_value]", InvalidRequest),
+    ("INVALID_ARGUMENT", "unexpected shape", InvalidRequest),
+    ("UNAVAILABLE", "64 requests are already waiting; try again later", Overloaded),
+    ("UNAVAILABLE", "Exceeds maximum queue size", Overloaded),
+    ("UNAVAILABLE", "failed to connect to all addresses", Unavailable),
+    ("NOT_FOUND", "Request for unknown model", Unavailable),
+    ("INTERNAL", "Stub process 'smollm2_0_0' is not healthy.", Unavailable),
+    ("INTERNAL", "the engine failed: out of memory", EngineFailed),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "error"), FAILURES, ids=[row[1] for row in FAILURES])
+def test_a_failure_of_triton_is_one_of_the_api(status: str, message: str, error: type[ApiError]) -> None:
+    assert type(to_api_error(status, message)) is error
+
+
+def test_the_channel_looks_for_a_restarted_triton_every_other_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(aio, "InferenceServerClient", lambda _, channel_args: seen.update(channel_args))
+    TritonClient("localhost:1", "m")
+    assert seen["grpc.max_reconnect_backoff_ms"] == 2000
+    assert seen["grpc.max_receive_message_length"] == aio.MAX_GRPC_MESSAGE_SIZE
