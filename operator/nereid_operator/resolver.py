@@ -62,12 +62,13 @@ class Resolver:
     async def _look_for_report(self, job: ResolveJob, facts: JobFacts) -> Resolution:
         """Read the pods of a Job that ended from the server; when the report of a success is gone, ask again."""
         namespace = self.writer.key.namespace
-        pods = await self.writer.kube.list(POD, namespace=namespace, selector=f"{LABEL_JOB_NAME}={job.name}")
-        found = resolution(None, facts, map(pod_facts, pods.items), input_hash=job.input_hash)
+        listing = await self.writer.kube.list(POD, namespace=namespace, selector=f"{LABEL_JOB_NAME}={job.name}")
+        pods = [pod_facts(body) for body in listing.items]
+        found = resolution(None, facts, pods, input_hash=job.input_hash)
         if not isinstance(found, ReportLost):
             return found
         if facts.failed:
-            return failed_silently(facts)
+            return failed_silently(facts, pods)
         _log.info("%s: Job %s succeeded but its pod is gone, asking again", self.writer.key, job.name)
         await self.writer.delete(JOB, job.name)
         return Resolving(job.name)

@@ -22,6 +22,8 @@ from nereid_operator.observe import JobFacts, PodFacts, report
 FIRST_WAIT = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)
 
+_LAST_WORDS = 400
+
 # The Job controller's word for an exit code that render/job.py declares final.
 _FINAL = "PodFailurePolicy"
 
@@ -106,9 +108,15 @@ def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str) -> Resolu
         )
 
 
-def failed_silently(job: JobFacts) -> ResolveFailed:
-    """Return the failure of a Job of which no pod is left that says why."""
-    return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}", job)
+def failed_silently(job: JobFacts, pods: Iterable[PodFacts]) -> ResolveFailed:
+    """Return the failure of a Job that left no report: how its newest pod ended, when one is left that did."""
+    newest_first = sorted(pods, key=lambda pod: pod.created, reverse=True)
+    ended = next((container for pod in newest_first for container in pod.containers if container.exit_code), None)
+    if ended is None:
+        return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}", job)
+    words = ended.termination_message.strip()[-_LAST_WORDS:]
+    why = f"Job {job.name} ended with exit code {ended.exit_code} ({ended.exit_reason})"
+    return _failed(Reason.RESOLVE_FAILED, f"{why}: {words}" if words else why, job)
 
 
 def _failure(messages: Iterable[str], job: JobFacts) -> Resolution:

@@ -59,6 +59,7 @@ def _pod(plan: ResolveJob) -> dict[str, Any]:
                 "imagePullPolicy": plan.image.pull_policy,
                 "command": ["python3", "-m", "model_runtime.resolve"],
                 "args": [*source_arguments(plan.source), f"--task={plan.task}"],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
                 "securityContext": container_security(),
                 "volumeMounts": [TMP_MOUNT, *credentials_mounts(plan.source)],

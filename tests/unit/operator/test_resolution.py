@@ -56,9 +56,20 @@ def test_what_trying_again_cannot_mend_stays():
 
 
 def test_a_job_that_ran_out_of_time_is_asked_again():
-    found = failed_silently(job_facts(_job("DeadlineExceeded")))
+    found = failed_silently(job_facts(_job("DeadlineExceeded")), [])
     assert found.again_at == ENDED + timedelta(minutes=2)
     assert found.message.startswith("Job m-resolve-1 failed without saying why: too long. It is tried again at ")
+
+
+def test_a_job_that_was_killed_says_how_it_ended():
+    ended = {"exitCode": 137, "reason": "OOMKilled", "message": "Traceback:\n  MemoryError"}
+    pod = {
+        "metadata": {"name": "m-resolve-1-x", "labels": {"batch.kubernetes.io/job-name": "m-resolve-1"}},
+        "status": {"containerStatuses": [{"name": "resolve", "state": {"terminated": ended}}]},
+    }
+    found = failed_silently(job_facts(_job()), [pod_facts(pod)])
+    why = "Job m-resolve-1 ended with exit code 137 (OOMKilled): Traceback:\n  MemoryError. It is tried again at "
+    assert found.message.startswith(why)
 
 
 def test_a_failure_without_words_is_no_empty_sentence():
