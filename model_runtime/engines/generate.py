@@ -43,19 +43,23 @@ class Piece:
 
 
 def plan(prompt: list[int], sampling: SamplingParameters, context: int) -> Generation:
-    """Return the generation to run; ContextLengthError if prompt and asked tokens exceed `context` tokens."""
+    """Return the generation to run; ContextLengthError if prompt and asked tokens exceed `context` tokens.
+
+    Tokens nobody asked for, the default, are as many as there is room for.
+    """
     if not prompt:
         raise InvalidRequestError("text_input", "the text is empty; expected at least one token")
     room = context - len(prompt)
     if room < 1:
         raise ContextLengthError("text_input", f"the prompt has {len(prompt)} tokens; the model's context is {context}")
-    if sampling.max_tokens is not None and sampling.max_tokens > room:
+    asked = sampling.max_tokens if "max_tokens" in sampling.model_fields_set else None
+    if asked is not None and asked > room:
         raise ContextLengthError(
             "max_tokens",
-            f"{sampling.max_tokens} tokens after a prompt of {len(prompt)} exceed the model's context of {context}; "
+            f"{asked} tokens after a prompt of {len(prompt)} exceed the model's context of {context}; "
             f"at most {room} are left",
         )
-    return Generation(prompt=tuple(prompt), max_tokens=sampling.max_tokens or room, sampling=sampling)
+    return Generation(prompt=tuple(prompt), max_tokens=min(sampling.max_tokens or room, room), sampling=sampling)
 
 
 def generate(model: Llama, tokenizer: Tokenizer, generation: Generation, generator: torch.Generator) -> Iterator[Piece]:
