@@ -6,7 +6,7 @@ import pytest
 from tritonclient.grpc import aio
 
 from model_runtime.frontend.errors import ApiError, EngineFailed, InvalidRequest, Overloaded, Unavailable
-from model_runtime.frontend.triton_client import TritonClient, to_api_error
+from model_runtime.frontend.triton_client import TritonClient, status_of, to_api_error
 
 FAILURES: list[tuple[str, str, type[ApiError]]] = [
     ("INVALID_ARGUMENT", "temperature: -1 is wrong: no [invalid_value]", InvalidRequest),
@@ -31,3 +31,16 @@ def test_the_channel_looks_for_a_restarted_triton_every_other_second(monkeypatch
     TritonClient("localhost:1", "m")
     assert seen["grpc.max_reconnect_backoff_ms"] == 2000
     assert seen["grpc.max_receive_message_length"] == aio.MAX_GRPC_MESSAGE_SIZE
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("max_tokens: 9 is wrong: too many [context_length_exceeded]", "INVALID_ARGUMENT"),
+        ("64 requests are already waiting; try again later", "UNAVAILABLE"),
+        ("Request for unknown model: 'm' is not found", "UNAVAILABLE"),
+        ("the engine failed: out of memory", "INTERNAL"),
+    ],
+)
+def test_the_text_of_a_failure_in_a_stream_tells_its_status(message: str, status: str) -> None:
+    assert status_of(message) == status
