@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
+from model_runtime.engines.pooling_config import POOLING_NAME
 from model_runtime.errors import InvalidModel, UnsafeFile, UnsupportedArchitecture
+from model_runtime.loadable import check_bert, check_llama
 from model_runtime.safetensors_header import Tensor
 from model_runtime.selection import INDEX_NAME
 
@@ -32,8 +34,6 @@ SUPPORTED_TASKS: Mapping[str, frozenset[Task]] = {
     "LlamaForCausalLM": frozenset({Task.CHAT, Task.COMPLETION}),
 }
 SUPPORTED_DTYPES: Mapping[str, str] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-# What the embedding engine does after the transformer; a Dense layer, say, would change every vector.
-_SENTENCE_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Documents:
     tokenizer_config: object = None
     modules: object = None
     index: object = None
+    pooling: object = None
+    sentence: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ DOCUMENT_NAMES: Mapping[str, str] = {
     "tokenizer_config": "tokenizer_config.json",
     "modules": "modules.json",
     "index": INDEX_NAME,
+    "pooling": POOLING_NAME,
+    "sentence": "sentence_bert_config.json",
 }
 
 
@@ -87,12 +91,17 @@ def examine(task: Task, paths: Collection[str], documents: Documents, headers: M
     """
     check_shards(documents.index, headers)
     architecture = architecture_of(documents.config)
-    check_sentence_modules(documents.modules)
-    return Facts(
+    tensors = list(chain.from_iterable(headers.values()))
+    facts = Facts(
         architecture=architecture,
         task=task_of(task, architecture, has_chat_template=has_chat_template(paths, documents.tokenizer_config)),
-        dtype=dtype_of(list(chain.from_iterable(headers.values()))),
+        dtype=dtype_of(tensors),
     )
+    if architecture == "BertModel":
+        check_bert(documents.config, tensors, (documents.modules, documents.pooling, documents.sentence))
+    else:
+        check_llama(documents.config, tensors)
+    return facts
 
 
 def architecture_of(config: object) -> str:
@@ -123,8 +132,10 @@ def has_chat_template(paths: Collection[str], tokenizer_config: object) -> bool:
     if {"chat_template.jinja", "chat_template.json"} & set(paths):
         return True
     match tokenizer_config:
-        case {"chat_template": str() | list() as template} if template:
+        case {"chat_template": str(template)} if template:
             return True
+        case {"chat_template": [*templates]}:
+            return any(isinstance(one, dict) and one.get("name") == "default" for one in templates)
         case _:
             return False
 
@@ -147,25 +158,6 @@ def task_of(task: Task, architecture: str, *, has_chat_template: bool) -> Task:
     if task is Task.CHAT and not has_chat_template:
         raise InvalidModel("task Chat: expected a chat template in tokenizer_config.json or chat_template.jinja")
     return task
-
-
-def check_sentence_modules(modules: object) -> None:
-    """Refuse a sentence-transformers pipeline with steps that the embedding engine does not do.
-
-    Raises:
-        InvalidModel: modules.json is no list of modules.
-        UnsupportedArchitecture: a module other than Transformer, Pooling and Normalize.
-
-    """
-    if modules is None:
-        return
-    match modules:
-        case list() if all(isinstance(module, dict) and isinstance(module.get("type"), str) for module in modules):
-            types = [module["type"].rsplit(".", 1)[-1] for module in modules]
-        case _:
-            raise InvalidModel("modules.json: expected a list of modules with their type")
-    if other := sorted(set(types) - _SENTENCE_MODULES):
-        raise UnsupportedArchitecture(f"modules.json: {other[0][:80]}: supported are Transformer, Pooling, Normalize")
 
 
 def dtype_of(tensors: Sequence[Tensor]) -> str:
@@ -201,6 +193,8 @@ def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None
                 raise InvalidModel(f"tensor {tensor.name[:80]!r} is both in {owners[tensor.name]} and in {path}")
             owners[tensor.name] = path
     if index is None:
+        if owners and set(headers) != {"model.safetensors"}:
+            raise InvalidModel(f"{INDEX_NAME} is missing: expected it beside weights in several files")
         return
     match index:
         case {"weight_map": dict(weight_map)} if all(isinstance(path, str) for path in weight_map.values()):

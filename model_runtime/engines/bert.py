@@ -1,4 +1,4 @@
-"""A BERT-like encoder that gives one vector per text, to be read from top to bottom: config, weights, forward, pooling.
+"""A BERT-like encoder that gives one vector per text, to be read from top to bottom: weights, forward, pooling.
 
 `load` makes a `Bert` from a folder in the layout of sentence-transformers; `embed` maps token lists to vectors. A batch
 runs unpadded: all tokens lie one after the other, and only attention and pooling look at one text at a time, so a
@@ -13,25 +13,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
-from model_runtime.engines.config import Config, field, read_json, require
+from model_runtime.engines.bert_config import IGNORED, BertConfig, expected_shapes, read_config
+from model_runtime.engines.config import read_json
 from model_runtime.engines.linear import Linear, make_linear
 from model_runtime.engines.placement import Placement
-from model_runtime.engines.pooling import Pooling, pool, read_pooling
+from model_runtime.engines.pooling import pool
+from model_runtime.engines.pooling_config import Pooling, read_pooling
 from model_runtime.engines.weights import load_weights
-
-
-@dataclass(frozen=True, slots=True)
-class BertConfig:
-    """The sizes of a BERT-like encoder."""
-
-    vocabulary: int
-    hidden: int
-    feed_forward: int
-    layers: int
-    heads: int
-    positions: int
-    token_types: int
-    norm_eps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,50 +54,6 @@ class Bert:
     layers: tuple[Layer, ...]
     pooling: Pooling
     context: int
-
-
-def read_config(config: Config) -> BertConfig:
-    """Return the sizes in config.json; UnsupportedModelError for a setting this file has no code for."""
-    require(config, "hidden_act", ("gelu",))
-    require(config, "position_embedding_type", ("absolute",))
-    return BertConfig(
-        vocabulary=field(config, "vocab_size", int),
-        hidden=field(config, "hidden_size", int),
-        feed_forward=field(config, "intermediate_size", int),
-        layers=field(config, "num_hidden_layers", int),
-        heads=field(config, "num_attention_heads", int),
-        positions=field(config, "max_position_embeddings", int),
-        token_types=field(config, "type_vocab_size", int),
-        norm_eps=field(config, "layer_norm_eps", float),
-    )
-
-
-def expected_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-    """Return the tensors of a folder in Hugging Face's names, with their shapes."""
-    hidden, wide = config.hidden, config.feed_forward
-    layer: dict[str, tuple[int, ...]] = {}
-    for name, outputs, inputs in (
-        ("attention.self.query", hidden, hidden),
-        ("attention.self.key", hidden, hidden),
-        ("attention.self.value", hidden, hidden),
-        ("attention.output.dense", hidden, hidden),
-        ("intermediate.dense", wide, hidden),
-        ("output.dense", hidden, wide),
-    ):
-        layer |= {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
-    for name in ("attention.output.LayerNorm", "output.LayerNorm"):
-        layer |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
-    return {
-        "embeddings.word_embeddings.weight": (config.vocabulary, hidden),
-        "embeddings.position_embeddings.weight": (config.positions, hidden),
-        "embeddings.token_type_embeddings.weight": (config.token_types, hidden),
-        "embeddings.LayerNorm.weight": (hidden,),
-        "embeddings.LayerNorm.bias": (hidden,),
-    } | {f"encoder.layer.{index}.{name}": shape for index in range(config.layers) for name, shape in layer.items()}
-
-
-# A buffer, and the head of the pre-training task, which an embedding does not use.
-IGNORED = ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias")
 
 
 def load(folder: Path, placement: Placement) -> Bert:

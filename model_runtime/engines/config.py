@@ -25,11 +25,11 @@ def read_json_if_present(path: Path) -> Any:  # noqa: ANN401 - JSON
     return read_json(path) if path.exists() else None
 
 
-def field(config: Config, name: str, kind: type) -> Any:  # noqa: ANN401 - of the kind asked for
-    """Return a required field of config.json; InvalidModelError names the field, its value and the type wanted."""
+def field(config: Config, name: str, kind: type[int] | type[float]) -> Any:  # noqa: ANN401 - of the kind asked for
+    """Return a required size of config.json; InvalidModelError names the field, its value and the type wanted."""
     value = config.get(name)
-    if not isinstance(value, kind):
-        raise InvalidModelError(f"config.json: {name} is {value!r}; expected {kind.__name__}")
+    if type(value) is not kind or not value > 0:
+        raise InvalidModelError(f"config.json: {name} is {value!r}; expected {kind.__name__} above zero")
     return value
 
 

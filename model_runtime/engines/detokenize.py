@@ -5,12 +5,14 @@ The text of a token depends on its neighbours (spaces between words, bytes of on
 between two decodings of a short window, never the decoding of the token alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 Decode = Callable[[list[int]], str]
 
 _CUT = "\ufffd"
+# A character has at most four tokens, so that one of these windows begins between two characters.
+_PROMPT_WINDOWS = range(5, 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,18 @@ class Detokenizer:
 
     window: tuple[int, ...] = ()
     sent: int = 0
+
+
+def follow(prompt: Sequence[int], decode: Decode) -> Detokenizer:
+    """Return the state before the first new token: with the end of the prompt, whose text has been sent.
+
+    A decoder may take the space off the first word of a text, and the first new token is not the first of the text.
+    """
+    for size in _PROMPT_WINDOWS:
+        window = tuple(prompt[-size:])
+        if _CUT not in decode(list(window)):
+            return Detokenizer(window=window, sent=len(window))
+    return Detokenizer()
 
 
 def push(state: Detokenizer, token: int, decode: Decode) -> tuple[Detokenizer, str]:

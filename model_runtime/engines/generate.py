@@ -11,7 +11,6 @@ from enum import StrEnum
 import torch
 
 from model_runtime.engines import detokenize, stopping
-from model_runtime.engines.detokenize import Detokenizer
 from model_runtime.engines.errors import ContextLengthError, InvalidRequestError
 from model_runtime.engines.llama import Llama, allocate_cache, decode_one_token, prefill
 from model_runtime.engines.sampling import SamplingParameters, sample
@@ -44,25 +43,29 @@ class Piece:
 
 
 def plan(prompt: list[int], sampling: SamplingParameters, context: int) -> Generation:
-    """Return the generation to run; ContextLengthError if prompt and asked tokens exceed `context` tokens."""
+    """Return the generation to run; ContextLengthError if prompt and asked tokens exceed `context` tokens.
+
+    Tokens nobody asked for, the default, are as many as there is room for.
+    """
     if not prompt:
         raise InvalidRequestError("text_input", "the text is empty; expected at least one token")
     room = context - len(prompt)
     if room < 1:
         raise ContextLengthError("text_input", f"the prompt has {len(prompt)} tokens; the model's context is {context}")
-    if sampling.max_tokens is not None and sampling.max_tokens > room:
+    asked = sampling.max_tokens if "max_tokens" in sampling.model_fields_set else None
+    if asked is not None and asked > room:
         raise ContextLengthError(
             "max_tokens",
-            f"{sampling.max_tokens} tokens after a prompt of {len(prompt)} exceed the model's context of {context}; "
+            f"{asked} tokens after a prompt of {len(prompt)} exceed the model's context of {context}; "
             f"at most {room} are left",
         )
-    return Generation(prompt=tuple(prompt), max_tokens=sampling.max_tokens or room, sampling=sampling)
+    return Generation(prompt=tuple(prompt), max_tokens=min(sampling.max_tokens or room, room), sampling=sampling)
 
 
 def generate(model: Llama, tokenizer: Tokenizer, generation: Generation, generator: torch.Generator) -> Iterator[Piece]:
     """Yield one piece per new token; the last one carries the finish reason. The end token counts and has no text."""
     ends: frozenset[int] = frozenset() if generation.sampling.ignore_eos else tokenizer.end_ids
-    text = TextStream(tokenizer, tuple(generation.sampling.stop))
+    text = TextStream(tokenizer, generation)
     for count, token in enumerate(_tokens(model, generation, generator), start=1):
         if token in ends:
             yield Piece(text.close(), 1, FinishReason.STOP)
@@ -92,10 +95,10 @@ def _tokens(model: Llama, generation: Generation, generator: torch.Generator) ->
 class TextStream:
     """The text of a growing token list: whole characters only, ended at the first stop string."""
 
-    def __init__(self, tokenizer: Tokenizer, stops: tuple[str, ...]) -> None:
+    def __init__(self, tokenizer: Tokenizer, generation: Generation) -> None:
         self._decode = tokenizer.decode
-        self._stops = stops
-        self._state = Detokenizer()
+        self._stops = tuple(generation.sampling.stop)
+        self._state = detokenize.follow(generation.prompt, tokenizer.decode)
         self._held = ""
         self.stopped = False
 

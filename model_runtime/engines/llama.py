@@ -1,4 +1,4 @@
-"""A Llama-like decoder, to be read from top to bottom: config, weights, KV cache, forward.
+"""A Llama-like decoder, to be read from top to bottom: weights, KV cache, forward; its sizes are in `llama_config`.
 
 `load` makes a `Llama` from a folder; `prefill` runs a prompt into a fresh cache, `decode_one_token` one more token;
 both return the logits of the next token. Called by `model_runtime.engines.generate`.
@@ -13,28 +13,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor
 
-from model_runtime.engines.config import Config, field, read_json, require
-from model_runtime.engines.errors import InvalidModelError, UnsupportedModelError
+from model_runtime.engines.config import read_json
 from model_runtime.engines.linear import Linear, make_linear
+from model_runtime.engines.llama_config import LlamaConfig, expected_shapes, ignored_tensors, read_config
 from model_runtime.engines.placement import Placement
 from model_runtime.engines.weights import load_weights
-
-
-@dataclass(frozen=True, slots=True)
-class LlamaConfig:
-    """The sizes of a Llama-like decoder."""
-
-    vocabulary: int
-    hidden: int
-    feed_forward: int
-    layers: int
-    query_heads: int
-    kv_heads: int
-    head_size: int
-    context: int  # tokens
-    rope_theta: float
-    norm_eps: float
-    tied: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,70 +53,10 @@ class KVCache:
     values: Tensor  # [L, K, S, D]
 
 
-def read_config(config: Config) -> LlamaConfig:
-    """Return the sizes in config.json; UnsupportedModelError for a setting this file has no code for."""
-    require(config, "hidden_act", ("silu",))
-    require(config, "attention_bias", (False,))
-    require(config, "mlp_bias", (False,))
-    require(config, "sliding_window", (None,))
-    require(config, "quantization_config", (None,))
-    heads = field(config, "num_attention_heads", int)
-    hidden = field(config, "hidden_size", int)
-    return LlamaConfig(
-        vocabulary=field(config, "vocab_size", int),
-        hidden=hidden,
-        feed_forward=field(config, "intermediate_size", int),
-        layers=field(config, "num_hidden_layers", int),
-        query_heads=heads,
-        kv_heads=config.get("num_key_value_heads") or heads,
-        head_size=config.get("head_dim") or hidden // heads,
-        context=field(config, "max_position_embeddings", int),
-        rope_theta=_rope_theta(config),
-        norm_eps=field(config, "rms_norm_eps", float),
-        tied=bool(config.get("tie_word_embeddings", False)),
-    )
-
-
-def _rope_theta(config: Config) -> float:
-    """Both spellings in use: `rope_theta` with `rope_scaling`, and since transformers 5 `rope_parameters`."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise UnsupportedModelError(f"config.json: rope type is {kind!r}; supported: 'default'")
-    theta = rope.get("rope_theta", config.get("rope_theta", 10_000.0))
-    if not isinstance(theta, int | float) or theta <= 0:
-        raise InvalidModelError(f"config.json: rope_theta is {theta!r}; expected a positive number")
-    return float(theta)
-
-
-def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
-    """Return the tensors of a folder in Hugging Face's names, with their shapes."""
-    hidden, wide = config.hidden, config.feed_forward
-    queries, keys = config.query_heads * config.head_size, config.kv_heads * config.head_size
-    layer = {
-        "input_layernorm": (hidden,),
-        "self_attn.q_proj": (queries, hidden),
-        "self_attn.k_proj": (keys, hidden),
-        "self_attn.v_proj": (keys, hidden),
-        "self_attn.o_proj": (hidden, queries),
-        "post_attention_layernorm": (hidden,),
-        "mlp.gate_proj": (wide, hidden),
-        "mlp.up_proj": (wide, hidden),
-        "mlp.down_proj": (hidden, wide),
-    }
-    shapes: dict[str, tuple[int, ...]] = {
-        f"model.layers.{index}.{name}.weight": shape for index in range(config.layers) for name, shape in layer.items()
-    }
-    shapes |= {"model.embed_tokens.weight": (config.vocabulary, hidden), "model.norm.weight": (hidden,)}
-    return shapes if config.tied else shapes | {"lm_head.weight": (config.vocabulary, hidden)}
-
-
 def load(folder: Path, placement: Placement) -> Llama:
     """Return the model in a folder of Hugging Face's layout (config.json, safetensors)."""
     config = read_config(read_json(folder / "config.json"))
-    # A folder saved with tied embeddings may still carry the copy.
-    ignored = ["lm_head.weight"] if config.tied else []
-    weights = load_weights(folder, expected_shapes(config), placement, ignored=ignored)
+    weights = load_weights(folder, expected_shapes(config), placement, ignored=ignored_tensors(config))
     embedding = weights["model.embed_tokens.weight"]
     exponents = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
     return Llama(

@@ -14,6 +14,8 @@ from model_runtime.engines.errors import InvalidRequestError
 
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 256
+# Dividing by less overflows; vLLM draws the line here too.
+_GREEDY_BELOW = 1e-5
 
 
 def _as_list(value: object) -> object:
@@ -59,8 +61,8 @@ def make_generator(seed: int | None) -> torch.Generator:
 
 
 def sample(logits: Tensor, parameters: SamplingParameters, generator: torch.Generator) -> int:
-    """Choose a token from logits [V]: greedy at temperature 0, else drawn after top-k and top-p have cut the tail."""
-    if parameters.temperature == 0:
+    """Choose a token from logits [V]: greedy at or near temperature 0, else drawn from what top-k and top-p leave."""
+    if parameters.temperature < _GREEDY_BELOW:
         return int(logits.argmax())
     weights = probabilities(logits, parameters)
     return int(torch.multinomial(weights, 1, generator=generator))

@@ -82,13 +82,21 @@ def _step(job: _Job) -> bool:
     try:
         if job.sink.is_cancelled():
             log.info("request cancelled by its client")
-            job.sink.fail(CancelledError("the client has gone"))
+            _fail(job, CancelledError("the client has gone"))
             return False
         piece = next(job.pieces)
         job.sink.send(piece)
     except Exception as error:
         # One request's failure, such as a lack of memory, must not end the engine for the others.
         log.exception("request failed")
-        job.sink.fail(error)
+        _fail(job, error)
         return False
     return piece.finish_reason is None
+
+
+def _fail(job: _Job, error: Exception) -> None:
+    """Tell the client; one that cannot be told, because what carries the answers is broken, must not end the engine."""
+    try:
+        job.sink.fail(error)
+    except Exception:
+        log.exception("a failure could not be reported")

@@ -4,7 +4,7 @@ A model file states the tensors it wants with their shapes (`expected`); this mo
 or in the shards of `model.safetensors.index.json`. Called by `llama.load` and `bert.load`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -13,8 +13,7 @@ from safetensors import safe_open
 from model_runtime.engines.config import read_json
 from model_runtime.engines.errors import InvalidModelError
 from model_runtime.engines.placement import Placement
-
-Shapes = Mapping[str, tuple[int, ...]]
+from model_runtime.engines.tensors import Shapes, check_names, check_shape
 
 
 def load_weights(
@@ -26,7 +25,7 @@ def load_weights(
     Raises InvalidModelError that names the first missing, unexpected or misshapen tensor.
     """
     shards = {name: shard for shard in _shards(folder) for name in _names(shard)}
-    _check_names(set(shards), set(expected), set(ignored))
+    check_names(set(shards), set(expected), set(ignored))
     found: dict[str, torch.Tensor] = {}
     for shard in sorted(set(shards.values())):
         with safe_open(shard, framework="pt") as file:
@@ -52,14 +51,6 @@ def _names(shard: Path) -> list[str]:
         return list(file.keys())
 
 
-def _check_names(found: set[str], expected: set[str], ignored: set[str]) -> None:
-    if missing := sorted(expected - found):
-        raise InvalidModelError(f"tensor {missing[0]} is missing ({len(missing)} in all)")
-    if unexpected := sorted(found - expected - ignored):
-        raise InvalidModelError(f"tensor {unexpected[0]} is not part of this architecture ({len(unexpected)} in all)")
-
-
 def _checked(name: str, tensor: torch.Tensor, shape: tuple[int, ...], placement: Placement) -> torch.Tensor:
-    if tuple(tensor.shape) != shape:
-        raise InvalidModelError(f"tensor {name} has shape {list(tensor.shape)}; config.json implies {list(shape)}")
+    check_shape(name, tuple(tensor.shape), shape)
     return tensor.to(device=placement.device, dtype=placement.dtype)

@@ -5,7 +5,7 @@ other, as the API allows: each piece says which choice it belongs to.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -39,21 +39,24 @@ class Usage:
         }
 
 
-def plan_choices(prompts: Sequence[str], body: GenerationBody, max_tokens: int | None) -> list[Choice]:
-    """Return `n` choices for each prompt; with a seed each choice gets its own, so that they differ but repeat."""
+def plan_choices(prompts: Sequence[str], body: GenerationBody, length: Mapping[str, int | None]) -> list[Choice]:
+    """Return `n` choices for each prompt; with a seed each choice gets its own, so that they differ but repeat.
+
+    `length` has `max_tokens`, where None goes on until the context is full, or nothing, for the engine's default.
+    """
     per_prompt = body.n or 1
     return [
-        Choice(index=index, prompt=prompts[index // per_prompt], sampling=_sampling(body, max_tokens, index))
+        Choice(index=index, prompt=prompts[index // per_prompt], sampling=_sampling(body, length, index))
         for index in range(len(prompts) * per_prompt)
     ]
 
 
-def _sampling(body: GenerationBody, max_tokens: int | None, index: int) -> dict[str, Any]:
+def _sampling(body: GenerationBody, length: Mapping[str, int | None], index: int) -> dict[str, Any]:
     """Return the `sampling_parameters` of Triton's model; what the client left out has the engine's default."""
     given = {"temperature": body.temperature, "top_p": body.top_p, "top_k": body.top_k, "stop": body.stop}
     if body.seed is not None:
         given["seed"] = body.seed + index
-    return {"max_tokens": max_tokens} | {name: value for name, value in given.items() if value is not None}
+    return {**length} | {name: value for name, value in given.items() if value is not None}
 
 
 async def run(triton: TritonClient, choices: Sequence[Choice]) -> list[Delta]:
@@ -67,8 +70,10 @@ async def run(triton: TritonClient, choices: Sequence[Choice]) -> list[Delta]:
 
 
 async def _run_one(triton: TritonClient, choice: Choice) -> Delta:
+    """Return the one response; the stream is read to its end, since cancelling one that ends can crash Triton."""
     async with aclosing(triton.generate(choice.prompt, choice.sampling, stream=False)) as deltas:
-        return await anext(deltas)
+        (delta,) = [delta async for delta in deltas]
+        return delta
 
 
 async def run_stream(triton: TritonClient, choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Delta]]:

@@ -13,26 +13,25 @@ from model_runtime.frontend.formats import CHAT, TEXT, Format, Json
 from model_runtime.frontend.schema import ChatBody, CompletionBody, GenerationBody, parse_body
 from model_runtime.frontend.service import SERVICE, Service
 
-# OpenAI's default for text completions; a chat goes on until the context is full.
-DEFAULT_COMPLETION_TOKENS = 16
 _TASKS = ("Chat", "Completion")
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
-    """Answer a conversation."""
+    """Answer a conversation; unless limited, it goes on until the context is full."""
     service, body = request.app[SERVICE], parse_body(ChatBody, await request.read())
     _check(service, body)
     prompts = [service.prompts.from_messages(body.messages)]
-    choices = plan_choices(prompts, body, body.max_completion_tokens or body.max_tokens)
+    choices = plan_choices(prompts, body, {"max_tokens": body.max_completion_tokens or body.max_tokens})
     return await _answer(request, body, choices, CHAT)
 
 
 async def complete(request: web.Request) -> web.StreamResponse:
-    """Continue a text, or several."""
+    """Continue a text, or several; the engine's default length is OpenAI's, 16 tokens."""
     service, body = request.app[SERVICE], parse_body(CompletionBody, await request.read())
     _check(service, body)
     prompts = service.prompts.from_input(body.prompt, "prompt")
-    return await _answer(request, body, plan_choices(prompts, body, body.max_tokens or DEFAULT_COMPLETION_TOKENS), TEXT)
+    length = {"max_tokens": body.max_tokens} if body.max_tokens is not None else {}
+    return await _answer(request, body, plan_choices(prompts, body, length), TEXT)
 
 
 def _check(service: Service, body: GenerationBody) -> None:

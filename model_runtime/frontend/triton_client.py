@@ -17,8 +17,15 @@ from tritonclient.utils import InferenceServerException
 from model_runtime.engines.errors import parse_invalid_request
 from model_runtime.frontend.errors import ApiError, EngineFailed, InvalidRequest, Overloaded, Unavailable
 
-# Makes a failed generation end its gRPC stream with a status code, instead of a text in a message.
-_STATUS_CODES = {"triton_grpc_error": "true"}
+# Triton's container starts anew in seconds; by default the channel would look for it only every two minutes then.
+_CHANNEL_OPTIONS = (
+    ("grpc.max_send_message_length", triton.MAX_GRPC_MESSAGE_SIZE),
+    ("grpc.max_receive_message_length", triton.MAX_GRPC_MESSAGE_SIZE),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
+# The scheduler's words, and Triton's when the model is not there or the server is about to end.
+_UNAVAILABLE_WORDS = ("already waiting", "queue size", "unknown model", "not ready", "stopped accepting", "stopping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class TritonClient:
     """One model behind one gRPC channel."""
 
     def __init__(self, address: str, model: str) -> None:
-        self._client = triton.InferenceServerClient(address)
+        self._client = triton.InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
         self._model = model
 
     async def close(self) -> None:
@@ -70,16 +77,22 @@ class TritonClient:
 
     async def generate(self, prompt: str, sampling: dict[str, Any], *, stream: bool) -> AsyncGenerator[Delta]:
         """Yield the responses of a generation: pieces of text with `stream`, else one response in all."""
-        call = self._client.stream_infer(_once(_request(self._model, prompt, sampling, stream)), headers=_STATUS_CODES)
+        # Without Triton's option `triton_grpc_error`: a stream that ends by a status code can crash the server.
+        call = self._client.stream_infer(_once(_request(self._model, prompt, sampling, stream)))
+        failure = None
         try:
             async for result, error in call:
                 if error is not None:
-                    raise to_api_error("INTERNAL", error.message())
-                yield _delta(result)
+                    failure = failure or to_api_error(status_of(error.message()), error.message())
+                else:
+                    yield _delta(result)
         except grpc.aio.AioRpcError as error:
             raise to_api_error(error.code().name, error.details() or "") from error
         finally:
+            # Nothing to do for a stream that has ended; one that ends just now must not be cancelled.
             call.cancel()
+        if failure is not None:
+            raise failure
 
 
 def _request(model: str, prompt: str, sampling: dict[str, Any], stream: bool) -> dict[str, Any]:  # noqa: FBT001
@@ -116,6 +129,15 @@ def _delta(result: Any) -> Delta:  # noqa: ANN401 - tritonclient has no types
     )
 
 
+def status_of(message: str) -> str:
+    """Return the gRPC status that the text of a failure in a stream stands for; the text is all that Triton sends."""
+    if parse_invalid_request(message):
+        return "INVALID_ARGUMENT"
+    if any(words in message for words in _UNAVAILABLE_WORDS):
+        return "UNAVAILABLE"
+    return "INTERNAL"
+
+
 def to_api_error(status: str, message: str) -> ApiError:
     """Return the API's error for a gRPC status and its text."""
     match status:
@@ -126,6 +148,9 @@ def to_api_error(status: str, message: str) -> ApiError:
         case "UNAVAILABLE" if "waiting" in message or "queue size" in message:
             return Overloaded(message, code="overloaded")
         case "UNAVAILABLE" | "NOT_FOUND" | "DEADLINE_EXCEEDED":
+            return Unavailable(f"the model does not answer: {message}", code="unavailable")
+        case "INTERNAL" if "Stub process" in message:
+            # The backend's process has died; Triton's container is about to start anew.
             return Unavailable(f"the model does not answer: {message}", code="unavailable")
         case _:
             return EngineFailed(message)

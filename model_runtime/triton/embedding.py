@@ -16,6 +16,7 @@ from model_runtime.engines.errors import ContextLengthError, EngineError
 from model_runtime.engines.placement import choose_placement
 from model_runtime.engines.tokenizer import Tokenizer, load_tokenizer
 from model_runtime.triton.failures import to_triton_error
+from model_runtime.triton.lifeline import Lifeline
 from model_runtime.triton.settings import read_settings
 from model_runtime.triton.tensors import Array, read_text
 
@@ -32,6 +33,7 @@ class TritonPythonModel:
         self.model = bert.load(settings.weights, placement)
         self.tokenizer = load_tokenizer(settings.weights)
         bert.embed(self.model, [self.tokenizer.encode("warm up")])
+        self.lifeline = Lifeline()
         log.info("%s is loaded: %s on %s", settings.name, placement.dtype, placement.device)
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -45,6 +47,10 @@ class TritonPythonModel:
             else _response(request, np.stack(list(islice(vectors, len(request)))))
             for request in read
         ]
+
+    def finalize(self) -> None:
+        """Let Triton end in peace."""
+        self.lifeline.close()
 
 
 def _read_request(tokenizer: Tokenizer, context: int, request: Any) -> list[list[int]] | EngineError:  # noqa: ANN401

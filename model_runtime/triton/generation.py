@@ -20,6 +20,7 @@ from model_runtime.engines.sampling import make_generator, parse_sampling_parame
 from model_runtime.engines.scheduler import Scheduler
 from model_runtime.engines.tokenizer import load_tokenizer
 from model_runtime.triton.failures import to_triton_error
+from model_runtime.triton.lifeline import Lifeline
 from model_runtime.triton.settings import read_settings
 from model_runtime.triton.tensors import read_scalar, read_text, write_texts
 
@@ -50,6 +51,7 @@ class TritonPythonModel:
         self.tokenizer = load_tokenizer(settings.weights)
         self._warm_up()
         self.scheduler = Scheduler(max_active=settings.max_active, max_queued=settings.max_queued)
+        self.lifeline = Lifeline()
         log.info("%s is loaded: %s on %s", settings.name, placement.dtype, placement.device)
 
     def execute(self, requests: list[Any]) -> None:
@@ -64,6 +66,7 @@ class TritonPythonModel:
     def finalize(self) -> None:
         """Let accepted requests finish."""
         self.scheduler.close()
+        self.lifeline.close()
 
     def _submit(self, request: Any, sender: Any) -> None:  # noqa: ANN401 - Triton's module has no types
         inputs = read_inputs(request)

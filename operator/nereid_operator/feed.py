@@ -61,7 +61,7 @@ class Feed:
             self.add(key)
 
     async def resync(self, *, every_seconds: float) -> None:
-        """List everything again and again: on a schedule, and soon after a watch had to start anew."""
+        """List everything again and again: on a schedule, and soon after a watch had to start anew or a list failed."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(every_seconds):
@@ -71,7 +71,8 @@ class Feed:
             try:
                 await self.list_all()
             except ApiError as error:
-                _log.warning("the resync failed: %s", error)
+                _log.warning("the resync failed, next try in %.0f s: %s", SETTLE_SECONDS, error)
+                self._lists_wanted.set()
 
     async def _list(self, resource: Resource) -> Listing:
         selector = "" if resource == MODEL_DEPLOYMENT else OWNED_SELECTOR

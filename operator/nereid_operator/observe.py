@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nereid_operator.api.resources import LABEL_JOB_NAME, LABEL_REVISION, Body
+from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, MODEL_DEPLOYMENT, Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,10 @@ class ContainerFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words."""
+    """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words.
+
+    `failure` says why the pod as a whole failed (evicted, preempted); `secrets` names those that it mounts.
+    """
 
     name: str
     revision: str
@@ -38,6 +41,8 @@ class PodFacts:
     ready: bool
     terminating: bool
     unschedulable: str
+    failure: str
+    secrets: tuple[str, ...]
     init_containers: tuple[ContainerFacts, ...]
     containers: tuple[ContainerFacts, ...]
 
@@ -64,12 +69,19 @@ class DeploymentFacts:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A Job. `failure` is empty unless it failed for good."""
+    """A Job. What is said of its failure is empty unless it failed.
+
+    `failure_reason` is the Job controller's, `failed_at` an RFC 3339 time; `attempt` counts the Jobs of
+    this name from 1.
+    """
 
     name: str
     succeeded: bool
     failed: bool
+    failure_reason: str
     failure: str
+    failed_at: str
+    attempt: int
     terminating: bool
 
 
@@ -88,9 +100,22 @@ def pod_facts(body: Body) -> PodFacts:
         ready=conditions.get("Ready", {}).get("status") == "True",
         terminating="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+        failure=_failure(status),
+        secrets=tuple(_secrets(body)),
         init_containers=tuple(_container_facts(entry) for entry in status.get("initContainerStatuses", ())),
         containers=tuple(_container_facts(entry) for entry in status.get("containerStatuses", ())),
     )
+
+
+def _failure(status: Body) -> str:
+    words = (status.get("reason", ""), status.get("message", ""))
+    return ": ".join(word for word in words if word) if status.get("phase") == "Failed" else ""
+
+
+def _secrets(body: Body) -> Iterator[str]:
+    for volume in body.get("spec", {}).get("volumes", ()):
+        if name := volume.get("secret", {}).get("secretName"):
+            yield name
 
 
 def _container_facts(status: Body) -> ContainerFacts:
@@ -132,11 +157,15 @@ def job_facts(body: Body) -> JobFacts:
     """Return what matters of a Job."""
     conditions = _conditions(body.get("status", {}))
     failed = conditions.get("Failed", {})
+    attempt: str = body["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "")
     return JobFacts(
         name=body["metadata"]["name"],
         succeeded=conditions.get("Complete", {}).get("status") == "True",
         failed=failed.get("status") == "True",
+        failure_reason=failed.get("reason", ""),
         failure=failed.get("message", ""),
+        failed_at=failed.get("lastTransitionTime", ""),
+        attempt=int(attempt) if attempt.isdecimal() else 1,
         terminating="deletionTimestamp" in body["metadata"],
     )
 
@@ -161,6 +190,17 @@ def report(message: str) -> Mapping[str, Any] | None:
 def is_owned(body: Body, uid: str) -> bool:
     """Return whether the object's controller is the owner with this uid."""
     return any(reference.get("uid") == uid and reference.get("controller") for reference in _owner_references(body))
+
+
+def is_left_by_earlier(body: Body, owner: str) -> bool:
+    """Return whether a ModelDeployment of this name is the controller: an earlier one, when it is not the owner."""
+    return any(
+        reference.get("controller")
+        and (reference.get("apiVersion"), reference.get("kind"))
+        == (MODEL_DEPLOYMENT.api_version, MODEL_DEPLOYMENT.kind)
+        and reference.get("name") == owner
+        for reference in _owner_references(body)
+    )
 
 
 def _owner_references(body: Body) -> Iterator[Body]:

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE, Body, Key
 from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
-from nereid_operator.errors import RefusalError
+from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.plan.ir import Image, Plan
 from nereid_operator.plan.planner import make_plan
-from nereid_operator.plan.resolution import NotAsked, Resolved
+from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
 from nereid_operator.render.workload import deployment, service
 from nereid_operator.reporter import report
 from nereid_operator.resolver import Resolver
@@ -42,11 +43,12 @@ class Reconciler:
         body = self.cache.model_deployment(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             return None
-        reading = await self._pass(key, body)
-        await report(body, reading, cache=self.cache, kube=self.kube, now=self.now())
-        return None if reading.problem is None else REFUSED_AGAIN_SECONDS
+        now = self.now()
+        reading = await self._pass(key, body, now)
+        await report(body, reading, cache=self.cache, kube=self.kube, now=now)
+        return _again_seconds(reading, now)
 
-    async def _pass(self, key: Key, body: Body) -> Reading:
+    async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
         """Validate, resolve, plan and apply as far as the state allows, and return what was learnt."""
         reading = self._blank(key, body)
         md = validate(body)
@@ -55,7 +57,7 @@ class Reconciler:
         reading = replace(reading, wanted_replicas=md.spec.replicas)
         writer = Writer(self.cache, self.kube, key, md.metadata.uid)
         try:
-            found = await Resolver(writer, self.image).resolve(md, body.get("status", {}))
+            found = await Resolver(writer, self.image, now).resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
             if not isinstance(found, Resolved):
                 return reading
@@ -64,6 +66,8 @@ class Reconciler:
             await _apply(writer, plan)
         except RefusalError as refusal:
             return replace(reading, problem=Problem(refusal.reason, refusal.message))
+        except RejectedError as error:
+            return replace(reading, problem=Problem(Reason.APPLY_REFUSED, f"The API server refused {error.message}"))
         return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
 
     def _blank(self, key: Key, body: Body) -> Reading:
@@ -92,6 +96,15 @@ class Reconciler:
 
     def _deployments(self, key: Key, uid: str) -> tuple[DeploymentFacts, ...]:
         return tuple(deployment_facts(body) for body in self.cache.deployments(key) if is_owned(body, uid))
+
+
+def _again_seconds(reading: Reading, now: datetime) -> float | None:
+    """Return after how many seconds a pass is due that no event will ask for; None when events are enough."""
+    if reading.problem is not None:
+        return REFUSED_AGAIN_SECONDS
+    if isinstance(reading.resolution, ResolveFailed) and reading.resolution.again_at is not None:
+        return max((reading.resolution.again_at - now).total_seconds(), 0.0)
+    return None
 
 
 async def _apply(writer: Writer, plan: Plan) -> None:

@@ -4,18 +4,20 @@ The decision is plan/resolution.py's; here are the reads and writes it calls for
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import recorded_model
 from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
-from nereid_operator.observe import JobFacts, job_facts, pod_facts
+from nereid_operator.observe import JobFacts, is_owned, job_facts, pod_facts
 from nereid_operator.plan.ir import Image, ResolveJob
 from nereid_operator.plan.planner import resolve_job
 from nereid_operator.plan.resolution import (
     NotAsked,
     ReportLost,
     Resolution,
+    ResolveFailed,
     Resolving,
     failed_silently,
     resolution,
@@ -32,30 +34,41 @@ class Resolver:
 
     writer: Writer
     image: Image
+    now: datetime
 
     async def resolve(self, md: ModelDeployment, status: Body) -> Resolution:
         """Return what is known of the model, asking by a Job when nothing is."""
         job = resolve_job(md, self.image)
         await self._delete_other_jobs(job)
-        live = self.writer.cache.child(JOB, md.key, job.name)
-        facts = None if live is None else job_facts(live)
+        facts = self._facts(job)
         found = resolution(recorded_model(status), facts, self.writer.cache.pods(md.key), input_hash=job.input_hash)
         if isinstance(found, NotAsked):
             await self.writer.ensure_created(JOB, render_job(job))
             return Resolving(job.name)
-        if isinstance(found, ReportLost) and facts is not None:
-            return await self._look_for_report(job, facts)
+        if facts is None:
+            return found
+        if isinstance(found, ReportLost):
+            found = await self._look_for_report(job, facts)
+        if isinstance(found, ResolveFailed) and found.is_due(self.now):
+            _log.info("%s: asking again after %s, attempt %d", self.writer.key, found.reason, facts.attempt + 1)
+            await self.writer.recreate(JOB, render_job(replace(job, attempt=facts.attempt + 1)))
+            return Resolving(job.name)
         return found
+
+    def _facts(self, job: ResolveJob) -> JobFacts | None:
+        live = self.writer.cache.child(JOB, self.writer.key, job.name)
+        return job_facts(live) if live is not None and is_owned(live, self.writer.uid) else None
 
     async def _look_for_report(self, job: ResolveJob, facts: JobFacts) -> Resolution:
         """Read the pods of a Job that ended from the server; when the report of a success is gone, ask again."""
         namespace = self.writer.key.namespace
-        pods = await self.writer.kube.list(POD, namespace=namespace, selector=f"{LABEL_JOB_NAME}={job.name}")
-        found = resolution(None, facts, map(pod_facts, pods.items), input_hash=job.input_hash)
+        listing = await self.writer.kube.list(POD, namespace=namespace, selector=f"{LABEL_JOB_NAME}={job.name}")
+        pods = [pod_facts(body) for body in listing.items]
+        found = resolution(None, facts, pods, input_hash=job.input_hash)
         if not isinstance(found, ReportLost):
             return found
         if facts.failed:
-            return failed_silently(facts)
+            return failed_silently(facts, pods)
         _log.info("%s: Job %s succeeded but its pod is gone, asking again", self.writer.key, job.name)
         await self.writer.delete(JOB, job.name)
         return Resolving(job.name)

@@ -48,12 +48,12 @@ class Reading:
 def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, Any]:
     """Return the whole status. `previous` is the status as it stands, for what has to be kept."""
     conditions = merge(_conditions(reading), previous.get("conditions", ()), generation=reading.generation, now=now)
-    current = _current(reading)
+    counted = _current(reading) or _last_planned(reading, previous)
     status: dict[str, Any] = {
         "observedGeneration": reading.generation,
         "conditions": [condition.as_body() for condition in conditions],
-        "replicas": current.replicas if current else 0,
-        "readyReplicas": current.ready_replicas if current else 0,
+        "replicas": counted.replicas if counted else 0,
+        "readyReplicas": counted.ready_replicas if counted else 0,
     }
     if model := _model(reading, previous):
         status["model"] = model
@@ -118,10 +118,12 @@ def _resolved(reading: Reading) -> Condition:
         return Condition(
             kind, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, "The spec has errors, so the model was not looked at."
         )
+    if isinstance(reading.resolution, NotAsked) and reading.problem is not None:
+        return Condition(kind, ConditionStatus.UNKNOWN, reading.problem.reason, reading.problem.message)
     match reading.resolution:
         case Resolved(model):
             return Condition(kind, ConditionStatus.TRUE, Reason.RESOLVED, _resolved_message(model))
-        case ResolveFailed(reason, message):
+        case ResolveFailed(reason, message, _):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
         case Resolving() | NotAsked() | ReportLost():
             return Condition(
@@ -190,6 +192,9 @@ def _resolving(reading: Reading) -> Wait:
     wait = why_waiting(None, pods, size_bytes=0)
     if wait.reason in (Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_ERROR):
         return wait
+    if any(pod.secrets for pod in pods) and wait.reason == Reason.STARTING:
+        # A Secret that is missing is told nowhere but in the pod's Events.
+        return Wait(Reason.RESOLVING, wait.message, stuck=False)
     return Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
 
 
@@ -197,6 +202,14 @@ def _current(reading: Reading) -> DeploymentFacts | None:
     if reading.plan is None:
         return None
     return next((facts for facts in reading.deployments if facts.revision == reading.plan.rollout.current), None)
+
+
+def _last_planned(reading: Reading, previous: Body) -> DeploymentFacts | None:
+    """Return the revision that `revisions` and `selector` go on to speak of while there is no plan for the new spec."""
+    if reading.plan is not None:
+        return None
+    revision = previous.get("revisions", {}).get("current", reading.stable)
+    return next((facts for facts in reading.deployments if facts.revision == revision), None)
 
 
 def _size_bytes(reading: Reading) -> int:

@@ -12,6 +12,7 @@ from nereid_operator.observe import ContainerFacts, DeploymentFacts, PodFacts, r
 
 _IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+_ENDED_PHASES = frozenset({"Failed", "Succeeded"})
 _LAST_WORDS = 400
 
 
@@ -26,7 +27,7 @@ class Wait:
 
 def why_waiting(deployment: DeploymentFacts | None, pods: tuple[PodFacts, ...], *, size_bytes: int) -> Wait:
     """Return why a revision has not all its replicas; with no pods at all the Deployment speaks."""
-    waits = [wait for pod in pods if not pod.terminating and not pod.ready for wait in _pod_waits(pod, size_bytes)]
+    waits = [wait for pod in _speakers(pods) for wait in _pod_waits(pod, size_bytes)]
     stuck = next((wait for wait in waits if wait.stuck), None)
     if stuck is not None:
         return stuck
@@ -35,10 +36,19 @@ def why_waiting(deployment: DeploymentFacts | None, pods: tuple[PodFacts, ...], 
     return waits[0] if waits else Wait(Reason.STARTING, "Pods are being created.", stuck=False)
 
 
+def _speakers(pods: tuple[PodFacts, ...]) -> list[PodFacts]:
+    """Return the pods that are not ready; those that ended for good speak only while none has taken their place."""
+    unready = [pod for pod in pods if not pod.terminating and not pod.ready]
+    return [pod for pod in unready if pod.phase not in _ENDED_PHASES] or unready
+
+
 def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
     """Yield what holds a pod up, the worst first."""
     if pod.unschedulable:
         yield Wait(Reason.UNSCHEDULABLE, pod.unschedulable, stuck=True)
+        return
+    if pod.failure:
+        yield Wait(Reason.POD_FAILED, f"Pod {pod.name} failed: {pod.failure}", stuck=True)
         return
     for container in (*pod.init_containers, *pod.containers):
         if (wait := _container_wait(pod, container)) is not None:
@@ -75,4 +85,5 @@ def _phase(pod: PodFacts, size_bytes: int) -> Wait:
         )
     if any(container.running for container in pod.containers):
         return Wait(Reason.LOADING, "Triton is loading the model.", stuck=False)
-    return Wait(Reason.STARTING, "Containers are being started.", stuck=False)
+    needs = f"; they need the Secret {', '.join(pod.secrets)}" if pod.secrets else ""
+    return Wait(Reason.STARTING, f"Containers are being started{needs}.", stuck=False)

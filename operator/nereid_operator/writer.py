@@ -12,7 +12,7 @@ from nereid_operator.api.resources import DEPLOYMENT, MANAGER_OBJECTS, MANAGER_S
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import RefusalError, RejectedError
-from nereid_operator.observe import is_owned
+from nereid_operator.observe import is_left_by_earlier, is_owned
 from nereid_operator.render.drift import differs
 from nereid_operator.render.metadata import Manifest
 from nereid_operator.render.workload import with_replicas
@@ -41,6 +41,12 @@ class Writer:
         if await self._live(resource, manifest) is None:
             _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
             await self._create(resource, manifest, manager=MANAGER_OBJECTS)
+
+    async def recreate(self, resource: Resource, manifest: Manifest) -> None:
+        """Delete an object of ours and create it anew under its name; for kinds that cannot be changed."""
+        await self.delete(resource, manifest["metadata"]["name"])
+        _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
+        await self._create(resource, manifest, manager=MANAGER_OBJECTS)
 
     async def ensure_deployment(self, manifest: Manifest, *, replicas: int) -> None:
         """Create the Deployment with its replicas, which belong to `nereid-scale`; hold everything else as `nereid`."""
@@ -72,11 +78,13 @@ class Writer:
         name = manifest["metadata"]["name"]
         live = self.cache.child(resource, self.key, name) or await self.kube.get(resource, self.key.namespace, name)
         if live is not None and not is_owned(live, self.uid):
-            raise RefusalError(
-                Reason.NAME_CONFLICT,
-                f"{resource.kind} {name} exists and is not of this ModelDeployment; delete or rename one of them.",
-            )
+            raise RefusalError(Reason.NAME_CONFLICT, f"{resource.kind} {name} {self._whose(live)}")
         return live
+
+    def _whose(self, live: Body) -> str:
+        if is_left_by_earlier(live, self.key.name):
+            return f"is still being deleted with an earlier ModelDeployment {self.key.name}."
+        return "exists and is not of this ModelDeployment; delete or rename one of them."
 
     async def _create(self, resource: Resource, manifest: Manifest, *, manager: str) -> None:
         try:

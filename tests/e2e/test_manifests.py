@@ -44,6 +44,7 @@ BAD: dict[str, tuple[str, Any, str]] = {
     "credentials by a wrong name": ("spec.model.credentials.secretName", "My_Key", "spec.model.credentials.secretName"),
     "a token in the manifest": ("spec.model.credentials.token", "hf_x", 'unknown field "spec.model.credentials.token"'),
     "a task that is none": ("spec.model.task", "Translate", "spec.model.task: Unsupported value"),
+    "a task that is not served yet": ("spec.model.task", "Classification", "spec.model.task: Unsupported value"),
     "a task in small letters": ("spec.model.task", "chat", "spec.model.task: Unsupported value"),
     "a served name with a slash": ("spec.model.servedName", "org/name", "spec.model.servedName"),
     "an empty served name": ("spec.model.servedName", "", "spec.model.servedName"),

@@ -1,9 +1,11 @@
 """What a user and Kubernetes' controllers do, for tests with the fake API server."""
 
+from datetime import datetime
 from typing import Any
 
 import kmock
 
+from nereid_operator.api.conditions import timestamp
 from tests.handlers.conftest import until
 from tests.handlers.fake_api_server import FakeApiServer, Object
 
@@ -72,6 +74,14 @@ async def fail_resolve_job(api: FakeApiServer, *, reason: str, message: str) -> 
     _end_job_pod(api, job, exit_code=3, message=f'{{"reason": "{reason}", "message": "{message}"}}')
     failed = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "exit code 3"}
     api.edit(JOBS, job, {"status": {"conditions": [failed]}})
+
+
+async def exhaust_resolve_job(api: FakeApiServer, *, reason: str, message: str, ended: datetime) -> None:
+    """Play the Job controller and the resolve command: failures that may pass, until the attempts are used up."""
+    job = await _unfinished_job(api, "minilm")
+    _end_job_pod(api, job, exit_code=1, message=f'{{"reason": "{reason}", "message": "{message}"}}')
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "backoff limit"}
+    api.edit(JOBS, job, {"status": {"conditions": [{**failed, "lastTransitionTime": timestamp(ended)}]}})
 
 
 def make_ready(api: FakeApiServer, deployment: str, *, ready: int = 1) -> None:

@@ -75,12 +75,12 @@ async def api() -> AsyncIterator[FakeApiServer]:
 
 
 @pytest.fixture
-def start(api: FakeApiServer) -> Callable[[], contextlib.AbstractAsyncContextManager[Operator]]:
+def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextManager[Operator]]:
     """Return what starts an operator; several in a row are restarts."""
 
     @contextlib.asynccontextmanager
-    async def starting() -> AsyncIterator[Operator]:
-        settings = Settings(Image("nereid.dev/model-runtime:test", "IfNotPresent"), http_port=_free_port())
+    async def starting(image: str = "nereid.dev/model-runtime:test") -> AsyncIterator[Operator]:
+        settings = Settings(Image(image, "IfNotPresent"), http_port=_free_port())
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
 
 from tests.handlers import cluster
 from tests.handlers.conftest import Operator, until
 from tests.handlers.fake_api_server import FakeApiServer
 
-Start = Callable[[], AbstractAsyncContextManager[Operator]]
+Start = Callable[..., AbstractAsyncContextManager[Operator]]
 
 
 async def test_a_manifest_becomes_a_job_then_a_deployment_and_a_service_and_ready(
@@ -61,6 +62,7 @@ async def test_a_new_model_is_served_beside_the_old_one_until_it_is_ready(api: F
     cluster.apply_model(api, "s3://models/minilm-v2")
     await until(lambda: cluster.condition(api, "Ready")["reason"] == "Resolving", "not Ready for the new spec")
     assert cluster.condition(api, "Available")["status"] == "True"
+    assert cluster.model(api)["status"]["readyReplicas"] == 1
     await cluster.finish_resolve_job(api, digest="b")
     new = await cluster.appears(api, "apps/v1/deployments", other_than=old)
     await until(
@@ -115,6 +117,7 @@ async def test_an_invalid_edit_disturbs_nothing(api: FakeApiServer, operator: Op
     assert "spec.model.uri" in cluster.condition(api, "Accepted")["message"]
     assert cluster.condition(api, "Ready")["reason"] == "InvalidSpec"
     assert cluster.condition(api, "Available")["status"] == "True"
+    assert cluster.model(api)["status"]["readyReplicas"] == 1
     assert cluster.replicas(api, deployment) == 1
     assert len(api.all("batch/v1/jobs")) == 1
 
@@ -129,6 +132,31 @@ async def test_a_failed_job_is_told_and_not_repeated(api: FakeApiServer, operato
     assert not api.all("apps/v1/deployments")
 
 
+async def test_a_source_that_was_down_is_asked_again_after_a_while(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    now = datetime.now(UTC)
+    down = {"reason": "SourceUnreachable", "message": "no route to host."}
+    await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
+    await until(lambda: _attempts(api) == ["2"], "a second Job")
+
+    # The second wait is four minutes.
+    await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "SourceUnreachable", "the failure in status")
+    assert (
+        f"tried again at {now + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC" in cluster.condition(api, "Ready")["message"]
+    )
+    assert _attempts(api) == ["2"]
+
+    api.remove(cluster.JOBS, next(iter(api.all(cluster.JOBS))))
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the model to be resolved")
+    assert _attempts(api) == ["1"]
+
+
+def _attempts(api: FakeApiServer) -> list[str]:
+    return [job["metadata"]["annotations"]["nereid.dev/attempt"] for job in api.all(cluster.JOBS).values()]
+
+
 async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, operator: Operator):
     api.put("v1/services", {"metadata": {"name": "minilm"}, "spec": {"selector": {"app": "theirs"}}})
     cluster.apply_model(api, "s3://models/minilm")
@@ -140,12 +168,77 @@ async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, oper
     assert service["spec"]["selector"] == {"app": "theirs"}
 
 
+async def test_a_job_that_waits_for_its_secret_says_so(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    job = await cluster.appears(api, cluster.JOBS)
+    labels = api.all(cluster.JOBS)[job]["spec"]["template"]["metadata"]["labels"]
+    secret = {"name": "credentials", "secret": {"secretName": "bucket-key"}}
+    creating = {"name": "resolve", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    api.put(
+        cluster.PODS,
+        {
+            "metadata": {"name": f"{job}-0", "labels": {**labels, "batch.kubernetes.io/job-name": job}},
+            "spec": {"volumes": [secret]},
+            "status": {"phase": "Pending", "containerStatuses": [creating]},
+        },
+    )
+    await until(lambda: "Secret bucket-key" in cluster.condition(api, "Ready")["message"], "the Secret in status")
+    assert cluster.condition(api, "Ready")["reason"] == "Resolving"
+
+
+async def test_the_answer_of_a_job_of_somebody_else_is_not_believed(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    (job,) = api.all(cluster.JOBS).values()
+    api.remove(cluster.MODELS, "minilm")
+    theirs = {"name": job["metadata"]["name"], "labels": job["metadata"]["labels"]}
+    api.put(cluster.JOBS, {"metadata": theirs, "spec": job["spec"], "status": job["status"]})
+    cluster.apply_model(api, "s3://models/minilm")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "NameConflict", "the conflict in status")
+    assert f"Job {theirs['name']}" in cluster.condition(api, "Ready")["message"]
+
+
+async def test_what_an_earlier_model_of_the_name_left_goes_first(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    left = api.all(cluster.DEPLOYMENTS)[deployment]
+    metadata = {name: left["metadata"][name] for name in ("name", "labels", "ownerReferences")}
+    api.remove(cluster.MODELS, "minilm")
+    api.put(cluster.DEPLOYMENTS, {"metadata": metadata, "spec": left["spec"]})
+    cluster.apply_model(api, "s3://models/minilm")
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "NameConflict", "the conflict in status")
+    assert "is still being deleted with an earlier ModelDeployment minilm" in cluster.condition(api, "Ready")["message"]
+    api.remove(cluster.DEPLOYMENTS, deployment)
+    await until(lambda: api.get(cluster.DEPLOYMENTS, deployment), "a Deployment of its own")
+
+
 async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Operator):
     api.refuse = lambda _method, path: "exceeded quota: gpus" if path.endswith("/deployments") else None
     cluster.apply_model(api, "s3://models/minilm")
     await cluster.finish_resolve_job(api, digest="a")
     await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
     assert "exceeded quota: gpus" in cluster.condition(api, "Ready")["message"]
+
+
+async def test_a_refusal_to_scale_or_to_delete_is_told(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    api.refuse = lambda method, path: "frozen by policy" if path.endswith("/scale") or method == "DELETE" else None
+    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 2}})
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
+    assert f"/deployments/{deployment}/scale: frozen by policy" in cluster.condition(api, "Ready")["message"]
+
+    cluster.apply_model(api, "s3://models/other")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the second refusal in status")
+    assert "DELETE" in cluster.condition(api, "Ready")["message"]
+    assert "frozen by policy" in cluster.condition(api, "Resolved")["message"]
+
+
+async def test_a_refused_job_does_not_count_as_at_work(api: FakeApiServer, operator: Operator):
+    api.refuse = lambda _method, path: "exceeded quota: jobs" if path.endswith("/jobs") else None
+    cluster.apply_model(api, "s3://models/minilm")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
+    assert cluster.condition(api, "Resolved")["reason"] == "ApplyRefused"
+    assert "exceeded quota: jobs" in cluster.condition(api, "Resolved")["message"]
 
 
 async def test_what_is_deleted_by_hand_comes_back(api: FakeApiServer, operator: Operator):

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -44,6 +44,7 @@ def smollm2() -> Path:
 class Triton:
     """Where the server listens; `log` is its output."""
 
+    process: subprocess.Popen[bytes]
     http: str
     grpc: str
     metrics: str
@@ -52,8 +53,15 @@ class Triton:
 
 @pytest.fixture(scope="session")
 def triton(minilm: Path, smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
-    folder = tmp_path_factory.mktemp("triton")
-    for name, task, weights in (("minilm", Task.EMBEDDING, minilm), ("smollm2", Task.CHAT, smollm2)):
+    models = (("minilm", Task.EMBEDDING, minilm), ("smollm2", Task.CHAT, smollm2))
+    with triton_server(models, tmp_path_factory.mktemp("triton")) as started:
+        yield started
+
+
+@contextmanager
+def triton_server(models: Iterable[tuple[str, Task, Path]], folder: Path) -> Iterator[Triton]:
+    """Run a Triton of its own until the block ends."""
+    for name, task, weights in models:
         serving = Serving(
             served_name=name,
             task=task,
@@ -76,8 +84,9 @@ def triton(minilm: Path, smollm2: Path, tmp_path_factory: pytest.TempPathFactory
         *_address("grpc", grpc),
         *_address("metrics", metrics),
     ]
-    with running(command, folder / "log", f"http://{http}/v2/health/ready", _triton_environment(server)):
-        yield Triton(http=http, grpc=grpc, metrics=metrics, log=folder / "log")
+    ready = f"http://{http}/v2/health/ready"
+    with running(command, folder / "log", ready, _triton_environment(server)) as process:
+        yield Triton(process=process, http=http, grpc=grpc, metrics=metrics, log=folder / "log")
 
 
 @dataclass(frozen=True, slots=True)

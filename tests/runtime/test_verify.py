@@ -2,34 +2,87 @@
 
 import pytest
 
+from model_runtime.engines import bert_config, llama_config
+from model_runtime.engines.tensors import Shapes
 from model_runtime.errors import InvalidModel, ModelRuntimeError, UnsafeFile, UnsupportedArchitecture
 from model_runtime.safetensors_header import Tensor
 from model_runtime.verify import Documents, Task, examine, parse_document
 
-LLAMA = {"architectures": ["LlamaForCausalLM"]}
-BERT = {"architectures": ["BertModel"]}
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": 32,
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+}
+BERT = {
+    "architectures": ["BertModel"],
+    "vocab_size": 32,
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 64,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
 TEMPLATE = {"chat_template": "{{ messages }}"}
-WEIGHTS = {"model.safetensors": [Tensor("w", "BF16", (4,), 0, 8), Tensor("norm", "F32", (1,), 8, 12)]}
-SENTENCE_MODULES = [{"type": f"sentence_transformers.models.{name}"} for name in ("Transformer", "Pooling")]
+POOLING = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
 
+
+def headers(shapes: Shapes, dtype: str = "BF16") -> dict[str, list[Tensor]]:
+    """Return the headers of one file with these tensors; only their names, shapes and relative sizes count."""
+    return {"model.safetensors": [Tensor(name, dtype, shape, 0, 2) for name, shape in shapes.items()]}
+
+
+LLAMA_SHAPES = llama_config.expected_shapes(llama_config.read_config(LLAMA))
+BERT_SHAPES = bert_config.expected_shapes(bert_config.read_config(BERT))
+SENTENCE_MODULES = [
+    {"type": "sentence_transformers.models.Transformer", "path": ""},
+    {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+]
+
+
+def weights_of(documents: Documents) -> dict[str, list[Tensor]]:
+    """Return the weights that go with the documents' architecture."""
+    bert = isinstance(documents.config, dict) and documents.config.get("architectures") == ["BertModel"]
+    return headers(BERT_SHAPES if bert else LLAMA_SHAPES)
+
+
+NAMED = {"name": "default", "template": "{{ messages }}"}
+OTHER = {"name": "rag", "template": "{{ messages }}"}
 TASKS = [
     ("a causal model with a template is for chat", Task.AUTO, Documents(LLAMA, TEMPLATE), (), Task.CHAT),
-    ("a template may be a list of them", Task.AUTO, Documents(LLAMA, {"chat_template": [{}]}), (), Task.CHAT),
+    ("a template may be a list of them", Task.AUTO, Documents(LLAMA, {"chat_template": [NAMED]}), (), Task.CHAT),
     ("a template may be a file", Task.AUTO, Documents(LLAMA), ("chat_template.jinja",), Task.CHAT),
+    ("of several the default counts", Task.AUTO, Documents(LLAMA, {"chat_template": [OTHER]}), (), Task.COMPLETION),
     ("without one it is for completion", Task.AUTO, Documents(LLAMA, {"chat_template": None}), (), Task.COMPLETION),
     ("completion may be asked for", Task.COMPLETION, Documents(LLAMA, TEMPLATE), (), Task.COMPLETION),
-    ("BERT is for embedding", Task.AUTO, Documents(BERT, modules=SENTENCE_MODULES), (), Task.EMBEDDING),
+    (
+        "BERT is for embedding",
+        Task.AUTO,
+        Documents(BERT, modules=SENTENCE_MODULES, pooling=POOLING),
+        (),
+        Task.EMBEDDING,
+    ),
     ("embedding may be asked for", Task.EMBEDDING, Documents(BERT), (), Task.EMBEDDING),
 ]
 
 
 @pytest.mark.parametrize(("sentence", "asked", "documents", "paths", "task"), TASKS, ids=[case[0] for case in TASKS])
 def test_the_task(sentence: str, asked: Task, documents: Documents, paths: tuple[str, ...], task: Task) -> None:
-    assert examine(asked, paths, documents, WEIGHTS).task is task
+    assert examine(asked, paths, documents, weights_of(documents)).task is task
 
 
 def test_the_dtype_is_that_of_most_bytes() -> None:
-    facts = examine(Task.AUTO, (), Documents(LLAMA), WEIGHTS)
+    tensors = headers(LLAMA_SHAPES)["model.safetensors"]
+    mixed = [Tensor("lm_head.weight", "F32", (4,), 0, 1), *tensors]
+    facts = examine(Task.AUTO, (), Documents(LLAMA), {"model.safetensors": mixed})
     assert (facts.architecture, facts.dtype) == ("LlamaForCausalLM", "bfloat16")
 
 
@@ -74,7 +127,7 @@ def test_what_is_refused(
     sentence: str, asked: Task, documents: Documents, error: type[ModelRuntimeError], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        examine(asked, (), documents, WEIGHTS)
+        examine(asked, (), documents, weights_of(documents))
 
 
 def test_a_tensor_in_two_shards_is_refused() -> None:
@@ -84,8 +137,15 @@ def test_a_tensor_in_two_shards_is_refused() -> None:
 
 
 def test_an_index_that_names_every_tensor_passes() -> None:
-    index = {"weight_map": {"w": "model.safetensors", "norm": "model.safetensors"}}
-    assert examine(Task.AUTO, (), Documents(LLAMA, index=index), WEIGHTS).task is Task.COMPLETION
+    index = {"weight_map": dict.fromkeys(LLAMA_SHAPES, "model.safetensors")}
+    assert examine(Task.AUTO, (), Documents(LLAMA, index=index), headers(LLAMA_SHAPES)).task is Task.COMPLETION
+
+
+def test_shards_without_their_index_are_refused() -> None:
+    (tensors,) = headers(LLAMA_SHAPES).values()
+    shards = {"model-00001-of-00002.safetensors": tensors[:3], "model-00002-of-00002.safetensors": tensors[3:]}
+    with pytest.raises(InvalidModel, match=r"model\.safetensors\.index\.json is missing"):
+        examine(Task.AUTO, (), Documents(LLAMA), shards)
 
 
 def test_weights_without_tensors_are_refused() -> None:

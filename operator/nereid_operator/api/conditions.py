@@ -50,6 +50,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; its words are the message
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be had
     POD_CREATION_FAILED = "PodCreationFailed"  # the Deployment cannot create pods: quota, pod security
+    POD_FAILED = "PodFailed"  # a pod was evicted or preempted; the message has kubelet's words
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret is missing, or the like
     CONTAINER_CRASHED = "ContainerCrashed"  # a container ended; the message has its last words
     DOWNLOADING = "Downloading"  # `prepare` is fetching and verifying the weights

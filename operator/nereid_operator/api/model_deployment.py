@@ -36,8 +36,6 @@ class Task(StrEnum):
     CHAT = "Chat"
     COMPLETION = "Completion"
     EMBEDDING = "Embedding"
-    CLASSIFICATION = "Classification"
-    TENSOR = "Tensor"
 
 
 class ApiType(BaseModel):

@@ -57,6 +57,7 @@ WATCHED = (MODEL_DEPLOYMENT, *CHILDREN)
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_MODEL = "nereid.dev/model"
 LABEL_REVISION = "nereid.dev/revision"
+ANNOTATION_ATTEMPT = "nereid.dev/attempt"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 MANAGED_BY = "nereid"
 OWNED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"

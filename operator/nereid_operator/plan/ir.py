@@ -38,7 +38,7 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True)
 class ResolveJob:
-    """One resolve Job; the input hash says which part of the spec its answer is for."""
+    """One resolve Job; the input hash says which part of the spec its answer is for, `attempt` counts from 1."""
 
     owner: Owner
     name: str
@@ -48,6 +48,7 @@ class ResolveJob:
     image: Image
     retries: int
     deadline_seconds: int
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def resolve_job(md: ModelDeployment, image: Image) -> ResolveJob:
         image=image,
         retries=RESOLVE_RETRIES,
         deadline_seconds=RESOLVE_DEADLINE_SECONDS,
+        attempt=1,
     )
 
 

@@ -5,17 +5,27 @@ no Job                      ──► NotAsked          (the reconciler creates 
 Job at work                 ──► Resolving
 Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
-Job failed                  ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
+Job failed with exit code 3 ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
+Job failed otherwise        ──► ResolveFailed     (asked again after 2 min, 4 min … at most 1 h)
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.observe import JobFacts, PodFacts, report
+
+FIRST_WAIT = timedelta(minutes=2)
+LONGEST_WAIT = timedelta(hours=1)
+
+_LAST_WORDS = 400
+
+# The Job controller's word for an exit code that render/job.py declares final.
+_FINAL = "PodFailurePolicy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class NotAsked:
 
 @dataclass(frozen=True, slots=True)
 class Resolving:
-    """The Job is at work."""
+    """The Job is at work, or going to make room for the next one."""
 
     job: str
 
@@ -46,10 +56,15 @@ class ReportLost:
 
 @dataclass(frozen=True, slots=True)
 class ResolveFailed:
-    """The Job failed for good; reason and message are its own."""
+    """The Job failed; reason and message are its own. `again_at` is None when asking again cannot mend it."""
 
     reason: str
     message: str
+    again_at: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is time to ask again."""
+        return self.again_at is not None and now >= self.again_at
 
 
 Resolution = Resolved | NotAsked | Resolving | ReportLost | ResolveFailed
@@ -68,7 +83,7 @@ def resolution(
     ]
     if job.succeeded:
         return _found(messages, job, input_hash=input_hash)
-    if job.failed:
+    if job.failed and not job.terminating:
         return _failure(messages, job)
     return Resolving(job.name)
 
@@ -87,24 +102,44 @@ def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str) -> Resolu
         detail = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in detail["loc"])
         return ResolveFailed(
-            Reason.RESOLVE_FAILED, f"Job {job.name} reported {field} as {detail['input']!r}: {detail['msg']}"
+            Reason.RESOLVE_FAILED,
+            f"Job {job.name} reported {field} as {detail['input']!r}: {detail['msg']}. {_advice(job, None)}",
+            None,
         )
 
 
-def failed_silently(job: JobFacts) -> ResolveFailed:
-    """Return the failure of a Job of which no pod is left that says why."""
-    return ResolveFailed(
-        Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure} {_again(job)}"
-    )
+def failed_silently(job: JobFacts, pods: Iterable[PodFacts]) -> ResolveFailed:
+    """Return the failure of a Job that left no report: how its newest pod ended, when one is left that did."""
+    newest_first = sorted(pods, key=lambda pod: pod.created, reverse=True)
+    ended = next((container for pod in newest_first for container in pod.containers if container.exit_code), None)
+    if ended is None:
+        return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}", job)
+    words = ended.termination_message.strip()[-_LAST_WORDS:]
+    why = f"Job {job.name} ended with exit code {ended.exit_code} ({ended.exit_reason})"
+    return _failed(Reason.RESOLVE_FAILED, f"{why}: {words}" if words else why, job)
 
 
 def _failure(messages: Iterable[str], job: JobFacts) -> Resolution:
     said = next((facts for facts in map(report, messages) if facts and "reason" in facts), None)
     if said is None:
         return ReportLost(job.name)
-    sentence = str(said.get("message", "")).rstrip(".")
-    return ResolveFailed(str(said["reason"]), f"{sentence}. {_again(job)}")
+    return _failed(str(said["reason"]), str(said.get("message") or f"Job {job.name} gave no details"), job)
 
 
-def _again(job: JobFacts) -> str:
-    return f"Edit spec.model, or delete the Job {job.name} to try again."
+def _failed(reason: str, why: str, job: JobFacts) -> ResolveFailed:
+    again_at = _again_at(job)
+    return ResolveFailed(reason, f"{why.rstrip('. ')}. {_advice(job, again_at)}", again_at)
+
+
+def _again_at(job: JobFacts) -> datetime | None:
+    """Return when to ask again: each wait is twice the one before, so that a source that is down is not besieged."""
+    if job.failure_reason == _FINAL or not job.failed_at:
+        return None
+    wait: timedelta = FIRST_WAIT * 2 ** min(job.attempt - 1, 16)
+    return datetime.fromisoformat(job.failed_at) + min(wait, LONGEST_WAIT)
+
+
+def _advice(job: JobFacts, again_at: datetime | None) -> str:
+    if again_at is None:
+        return f"Edit spec.model, or delete the Job {job.name} to try again."
+    return f"It is tried again at {again_at:%Y-%m-%d %H:%M} UTC, or at once when the Job {job.name} is deleted."

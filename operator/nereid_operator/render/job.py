@@ -5,7 +5,7 @@ Exit code 3 says that trying again cannot mend it: the Job fails at once. Evicte
 
 from typing import Any
 
-from nereid_operator.api.resources import JOB
+from nereid_operator.api.resources import ANNOTATION_ATTEMPT, JOB
 from nereid_operator.plan.ir import ResolveJob
 from nereid_operator.render.metadata import Manifest, labels, metadata
 from nereid_operator.render.pod import (
@@ -27,7 +27,10 @@ def job(plan: ResolveJob) -> Manifest:
     return {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
-        "metadata": metadata(plan.owner, plan.name, labels(plan.owner)),
+        "metadata": {
+            **metadata(plan.owner, plan.name, labels(plan.owner)),
+            "annotations": {ANNOTATION_ATTEMPT: str(plan.attempt)},
+        },
         "spec": {
             "backoffLimit": plan.retries,
             "activeDeadlineSeconds": plan.deadline_seconds,
@@ -56,6 +59,7 @@ def _pod(plan: ResolveJob) -> dict[str, Any]:
                 "imagePullPolicy": plan.image.pull_policy,
                 "command": ["python3", "-m", "model_runtime.resolve"],
                 "args": [*source_arguments(plan.source), f"--task={plan.task}"],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
                 "securityContext": container_security(),
                 "volumeMounts": [TMP_MOUNT, *credentials_mounts(plan.source)],

@@ -109,6 +109,7 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--max-batch-size={workload.batching.max_batch_size}",
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
         ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": resources(workload.prepare),
         "securityContext": container_security(),
         "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *credentials_mounts(workload.source)],

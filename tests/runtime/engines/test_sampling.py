@@ -49,8 +49,9 @@ def test_draws_follow_the_distribution() -> None:
         assert abs(drawn[token] - count * probability) <= 5 * (count * probability * (1 - probability)) ** 0.5
 
 
-def test_temperature_zero_takes_the_likeliest() -> None:
-    assert sample(LOGITS, SamplingParameters(temperature=0), make_generator(None)) == 0
+@pytest.mark.parametrize("temperature", [0, 1e-40, 1e-320])
+def test_temperature_zero_and_nearly_so_take_the_likeliest(temperature: float) -> None:
+    assert sample(LOGITS, SamplingParameters(temperature=temperature), make_generator(None)) == 0
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,21 @@ def test_a_failing_request_does_not_disturb_the_others() -> None:
     scheduler.close()
     assert isinstance(broken.error, MemoryError)
     assert whole.log == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["while it answers", "when its client has gone"])
+def test_a_request_that_cannot_be_told_of_its_failure_does_not_end_the_engine(cancelled: bool) -> None:
+    class Broken(Recorder):
+        def send(self, piece: Piece) -> None:
+            raise RuntimeError("no room for the answer")
+
+        def fail(self, error: Exception) -> None:
+            raise RuntimeError("no room for the error")
+
+    scheduler, broken, whole = Scheduler(max_active=1, max_queued=2), Broken(), Recorder()
+    broken.cancelled = cancelled
+    scheduler.submit(spoken("x"), broken)
+    scheduler.submit(spoken("a", "b"), whole)
+    assert whole.ended.wait(SECONDS)
+    scheduler.close()
+    assert whole.log == ["a", "b"]

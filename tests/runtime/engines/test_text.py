@@ -1,12 +1,14 @@
 """Tokens to text: pieces that add up, whole characters, stop strings across pieces."""
 
+import json
 from pathlib import Path
 
 import pytest
+import tokenizers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_runtime.engines.detokenize import Detokenizer, flush, push
+from model_runtime.engines.detokenize import Detokenizer, flush, follow, push
 from model_runtime.engines.stopping import scan
 from model_runtime.engines.tokenizer import Tokenizer, load_tokenizer
 
@@ -42,6 +44,48 @@ def test_a_text_that_ends_inside_a_character_shows_it_once_at_the_end(tokenizer:
     pieces = pieces_of(tokenizer, tokens)
     assert "".join(pieces) == tokenizer.decode(tokens)
     assert not any("\ufffd" in piece for piece in pieces[:-1])
+
+
+# As in the tokenizers of Llama 2: a space belongs to the word after it, and the first of a text is taken off.
+SENTENCEPIECE = {
+    "model": {
+        "type": "BPE",
+        "unk_token": "<unk>",
+        "byte_fallback": True,
+        "merges": [],
+        "vocab": {"<unk>": 0, "▁The": 1, "▁sky": 2, "▁is": 3, "▁blue": 4, "ish": 5}
+        | {f"<0x{byte:02X}>": 6 + index for index, byte in enumerate("🙂é".encode())},
+    },
+    "decoder": {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ],
+    },
+}
+SMILE, ACCENT = [6, 7, 8, 9], [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens", "text"),
+    [
+        pytest.param([1, 2, 3], [4, 5, 2], " blueish sky", id="after words"),
+        pytest.param([0], [4, 5], "blueish", id="after a token without a text the text begins"),
+        pytest.param([1, *SMILE, *SMILE], [*SMILE, 4], "🙂 blue", id="after characters of several tokens"),
+        pytest.param([1, *ACCENT * 20], [*ACCENT, *SMILE], "é🙂", id="after many of them"),
+    ],
+)
+def test_the_first_word_after_a_prompt_keeps_its_space(prompt: list[int], tokens: list[int], text: str) -> None:
+    library = tokenizers.Tokenizer.from_str(json.dumps(SENTENCEPIECE))
+    library.add_special_tokens(["<unk>"])
+    state, pieces = follow(prompt, library.decode), []
+    for token in tokens:
+        state, piece = push(state, token, library.decode)
+        pieces.append(piece)
+    assert "".join([*pieces, flush(state, library.decode)]) == text
 
 
 @pytest.mark.parametrize(

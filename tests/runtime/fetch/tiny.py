@@ -4,9 +4,33 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping
+from math import prod
 
 WIDTH = 256
-CONFIG = {"architectures": ["LlamaForCausalLM"], "hidden_size": WIDTH}
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_act": "silu",
+    "hidden_size": WIDTH,
+    "intermediate_size": 1,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "head_dim": 2,
+    "max_position_embeddings": 64,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+    "vocab_size": 4 * WIDTH,
+}
+LAYER = {
+    "input_layernorm": [WIDTH],
+    "mlp.down_proj": [WIDTH, 1],
+    "mlp.gate_proj": [1, WIDTH],
+    "mlp.up_proj": [1, WIDTH],
+    "post_attention_layernorm": [WIDTH],
+    "self_attn.k_proj": [2, WIDTH],
+    "self_attn.o_proj": [WIDTH, 2],
+    "self_attn.q_proj": [2, WIDTH],
+    "self_attn.v_proj": [2, WIDTH],
+}
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
@@ -27,8 +51,13 @@ def tensor_bytes(seed: int, count: int) -> bytes:
 
 def chat_model() -> dict[str, bytes]:
     """The files of a chat model: path → content, without SHA256SUMS."""
+    layer = {
+        f"model.layers.0.{name}.weight": ("BF16", shape, tensor_bytes(3, 2 * prod(shape)))
+        for name, shape in LAYER.items()
+    }
     weights = safetensors(
-        {
+        layer
+        | {
             "model.embed_tokens.weight": ("BF16", [4 * WIDTH, WIDTH], tensor_bytes(1, 8 * WIDTH * WIDTH)),
             "model.norm.weight": ("F32", [WIDTH], tensor_bytes(2, 4 * WIDTH)),
         }

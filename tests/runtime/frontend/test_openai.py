@@ -155,6 +155,17 @@ def test_a_client_that_hangs_up_frees_the_engine(chat: openai.OpenAI, triton: Tr
     )
 
 
+def test_no_stream_is_cancelled_while_triton_ends_it(chat: openai.OpenAI, triton: Triton) -> None:
+    """Triton says so in its log before it crashes, sooner or later."""
+    before = triton.log.read_text().count("HandleCancellation called even when")
+    for _ in range(5):
+        chat.completions.create(model="smollm2", prompt="Once", max_tokens=1)
+        list(chat.completions.create(model="smollm2", prompt="Once", max_tokens=1, stream=True))
+        with pytest.raises(openai.BadRequestError):
+            chat.completions.create(model="smollm2", prompt="Once", max_tokens=9000)
+    assert triton.log.read_text().count("HandleCancellation called even when") == before
+
+
 def test_metrics_count_requests_and_tokens(chat: openai.OpenAI, chat_frontend: Frontend) -> None:
     chat.chat.completions.create(model="smollm2", messages=QUESTION, max_tokens=1)
     with urllib.request.urlopen(f"{chat_frontend.url}/metrics", timeout=10) as response:

@@ -79,6 +79,28 @@ def test_why(body: dict[str, Any], reason: str, words: str, stuck: bool):
     assert words in wait.message
 
 
+def test_a_pod_that_does_not_start_says_which_secret_it_needs():
+    spec = {"volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "credentials", "secret": {"secretName": "hub"}}]}
+    body = _pod(init={"state": {"waiting": {"reason": "PodInitializing"}}}) | {"spec": spec}
+    wait = why_waiting(None, (pod_facts(body),), size_bytes=1)
+    assert (wait.reason, wait.stuck) == ("Starting", False)
+    assert wait.message == "Containers are being started; they need the Secret hub."
+
+
+def test_an_evicted_pod_does_not_speak_for_the_one_that_replaces_it():
+    evicted = pod_facts(_pod(triton={"state": _ended(137, reason="ContainerStatusUnknown")}, phase="Failed"))
+    fetching = pod_facts(_pod(init={"state": {"running": {}}}))
+    assert why_waiting(None, (evicted, fetching), size_bytes=1).reason == "Downloading"
+
+
+def test_a_pod_that_failed_as_a_whole_speaks_in_its_own_words_while_there_is_no_other():
+    words = "The node was low on resource: ephemeral-storage."
+    evicted = pod_facts(_pod(phase="Failed", reason="Evicted", message=words))
+    wait = why_waiting(None, (evicted,), size_bytes=1)
+    assert (wait.reason, wait.stuck) == ("PodFailed", True)
+    assert words in wait.message
+
+
 def test_a_stuck_pod_speaks_before_one_that_only_needs_time():
     fetching = pod_facts(_pod(init={"state": {"running": {}}}))
     stuck = pod_facts(_pod(conditions=[UNSCHEDULABLE]))

@@ -1,0 +1,54 @@
+"""Would the engine load this model? Asked with the engine's own checks, before a replica exists that could not start.
+
+Pure, and without torch. Called by `verify.examine`, so by `resolve` and `prepare`.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from model_runtime.engines import bert_config, llama_config
+from model_runtime.engines.errors import InvalidModelError, UnsupportedModelError
+from model_runtime.engines.pooling_config import parse_pooling
+from model_runtime.engines.tensors import Shapes, check_names, check_shape
+from model_runtime.errors import InvalidModel, UnsupportedArchitecture
+from model_runtime.safetensors_header import Tensor
+
+
+def check_llama(config: Any, tensors: Iterable[Tensor]) -> None:  # noqa: ANN401 - JSON
+    """Check what `llama.load` checks.
+
+    Raises:
+        UnsupportedArchitecture: a setting the engine has no code for.
+        InvalidModel: sizes and tensors do not fit together.
+
+    """
+    with _reasons():
+        sizes = llama_config.read_config(config)
+        _check_tensors(tensors, llama_config.expected_shapes(sizes), llama_config.ignored_tensors(sizes))
+
+
+def check_bert(config: Any, tensors: Iterable[Tensor], pooling: tuple[object, object, object]) -> None:  # noqa: ANN401
+    """Check what `bert.load` checks; `pooling` are the documents of `parse_pooling`. Raises as `check_llama`."""
+    with _reasons():
+        parse_pooling(*pooling)
+        sizes = bert_config.read_config(config)
+        _check_tensors(tensors, bert_config.expected_shapes(sizes), bert_config.IGNORED)
+
+
+def _check_tensors(tensors: Iterable[Tensor], expected: Shapes, ignored: Iterable[str]) -> None:
+    found = {tensor.name: tensor.shape for tensor in tensors}
+    check_names(found.keys(), expected.keys(), set(ignored))
+    for name, shape in expected.items():
+        check_shape(name, found[name], shape)
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn the engine's refusals into the reasons of the command-line contract."""
+    try:
+        yield
+    except UnsupportedModelError as error:
+        raise UnsupportedArchitecture(str(error)) from error
+    except InvalidModelError as error:
+        raise InvalidModel(str(error)) from error

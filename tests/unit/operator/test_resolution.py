@@ -1,0 +1,82 @@
+"""What a resolve Job's end means, and when a failed one is asked again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nereid_operator.observe import job_facts, pod_facts
+from nereid_operator.plan.resolution import Resolution, ResolveFailed, Resolving, failed_silently, resolution
+
+ENDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+SAID = '{"reason": "SourceUnreachable", "message": "no route."}'
+
+
+def _job(reason: str = "BackoffLimitExceeded", *, attempt: int = 1, **metadata: Any) -> dict[str, Any]:
+    failed = {"type": "Failed", "status": "True", "reason": reason, "message": "too long."}
+    ended = {"lastTransitionTime": f"{ENDED:%Y-%m-%dT%H:%M:%SZ}"}
+    annotations = {"nereid.dev/attempt": str(attempt)}
+    return {
+        "metadata": {"name": "m-resolve-1", "annotations": annotations, **metadata},
+        "status": {"conditions": [failed | ended]},
+    }
+
+
+def _resolution(job: dict[str, Any], message: str = SAID) -> Resolution:
+    container = {"name": "resolve", "state": {"terminated": {"exitCode": 1, "message": message}}}
+    pod = {
+        "metadata": {"name": "m-resolve-1-x", "labels": {"batch.kubernetes.io/job-name": "m-resolve-1"}},
+        "status": {"phase": "Failed", "containerStatuses": [container]},
+    }
+    return resolution(None, job_facts(job), [pod_facts(pod)], input_hash="h")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "minutes"), [(1, 2), (2, 4), (3, 8), (4, 16), (5, 32), (6, 60), (7, 60), (10**9, 60)]
+)
+def test_each_wait_is_twice_the_one_before_and_an_hour_at_most(attempt: int, minutes: int):
+    found = _resolution(_job(attempt=attempt))
+    due = ENDED + timedelta(minutes=minutes)
+    assert isinstance(found, ResolveFailed)
+    assert found.again_at == due
+    assert not found.is_due(due - timedelta(seconds=1))
+    assert found.is_due(due)
+
+
+def test_the_message_says_when_it_is_tried_again_and_how_to_try_at_once():
+    found = _resolution(_job())
+    advice = "It is tried again at 2026-03-04 05:08 UTC, or at once when the Job m-resolve-1 is deleted."
+    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", ENDED + timedelta(minutes=2))
+
+
+def test_what_trying_again_cannot_mend_stays():
+    advice = "Edit spec.model, or delete the Job m-resolve-1 to try again."
+    found = _resolution(_job("PodFailurePolicy"))
+    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", None)
+
+
+def test_a_job_that_ran_out_of_time_is_asked_again():
+    found = failed_silently(job_facts(_job("DeadlineExceeded")), [])
+    assert found.again_at == ENDED + timedelta(minutes=2)
+    assert found.message.startswith("Job m-resolve-1 failed without saying why: too long. It is tried again at ")
+
+
+def test_a_job_that_was_killed_says_how_it_ended():
+    ended = {"exitCode": 137, "reason": "OOMKilled", "message": "Traceback:\n  MemoryError"}
+    pod = {
+        "metadata": {"name": "m-resolve-1-x", "labels": {"batch.kubernetes.io/job-name": "m-resolve-1"}},
+        "status": {"containerStatuses": [{"name": "resolve", "state": {"terminated": ended}}]},
+    }
+    found = failed_silently(job_facts(_job()), [pod_facts(pod)])
+    why = "Job m-resolve-1 ended with exit code 137 (OOMKilled): Traceback:\n  MemoryError. It is tried again at "
+    assert found.message.startswith(why)
+
+
+def test_a_failure_without_words_is_no_empty_sentence():
+    found = _resolution(_job(), '{"reason": "InsufficientDisk"}')
+    assert isinstance(found, ResolveFailed)
+    assert found.message.startswith("Job m-resolve-1 gave no details. It is tried again at ")
+
+
+def test_a_failed_job_that_is_being_deleted_makes_room_for_the_next():
+    assert _resolution(_job(deletionTimestamp="2026-03-04T06:00:00Z")) == Resolving("m-resolve-1")
