@@ -22,7 +22,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{text}\n")
         assert path.read_text() == f"{text}\n", (
-            f"{path.name}: differs: review, then pytest tests/golden tests/unit/cli --update-golden"
+            f"{path.name} differs: review, then pytest tests/golden tests/unit/cli --update-golden"
         )
 
     return compare

@@ -269,6 +269,31 @@ async def test_an_api_server_that_is_not_there_is_one_line(tmp_path: Path):
     assert errors.count("\n") == 1
 
 
+class _Keyboard(io.StringIO):
+    """A person at a terminal, who presses Ctrl-C instead of a second line."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def __next__(self) -> str:
+        line = self.readline()
+        if not line:
+            raise KeyboardInterrupt
+        return line
+
+
+async def test_a_person_sees_a_prompt_and_leaves_with_ctrl_c(tmp_path: Path):
+    answering, out, errors = Model(answers=[["Hi"]]), io.StringIO(), io.StringIO()
+    async with (
+        serving(web.post("/v1/chat/completions", answering.complete)) as port,
+        _shell(ApiServer(_chatting(), forward_to=port), tmp_path) as shell,
+    ):
+        terminal = Terminal(_Keyboard("hello\n"), out, NOW)
+        argv = ["chat", "minilm", "--kubeconfig", str(shell.kubeconfig)]
+        code = await asyncio.to_thread(run, argv, prog="nereid", terminal=terminal, stderr=errors)
+    assert (code, out.getvalue(), errors.getvalue()) == (130, "> Hi\n> ", "\n")
+
+
 @pytest.mark.parametrize(
     ("path", "name"),
     [("/usr/bin/nereid", "nereid"), ("/usr/bin/kubectl-nereid", "kubectl nereid"), ("cli/__main__.py", "nereid")],
