@@ -12,11 +12,24 @@ from tests.stack.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
+LEASE = "nereid-operator"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
 def test_the_chart_lints(helm):
     assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART))
+
+
+def test_the_other_operator_takes_over_from_a_leader_that_goes(kubectl, cluster, minilm, namespace):
+    """It does the work, and what went wrote nothing once the other had the Lease."""
+    gone = wait_for("a leader", lambda: _leader(kubectl), seconds=30)
+    kubectl.run("delete", "pod", gone, "-n", NAMESPACE, "--wait=false")
+    wait_for("another leader", lambda: _leader(kubectl) not in {gone, None}, seconds=15)
+    acquired = kubectl.get("leases.coordination.k8s.io", LEASE, NAMESPACE)["spec"]["acquireTime"]
+    kubectl.run("delete", "service", minilm, "-n", namespace)
+    wait_for("the Service is back", lambda: kubectl.get("service", minilm, namespace), seconds=30)
+    late = [entry for entry in _audit(cluster) if _is_by(entry, gone) and entry["requestReceivedTimestamp"] > acquired]
+    assert [entry for entry in late if entry["verb"] in WRITES] == []
 
 
 def test_a_wrong_value_is_refused_by_name(helm):
@@ -45,12 +58,24 @@ def test_the_operator_writes_nothing_when_nothing_changes(kubectl, cluster, mini
     """The API server's audit log shows no write by the operator over a restart and the passes after it."""
     kubectl.run("rollout", "restart", "deployment/nereid-operator", "-n", NAMESPACE)
     kubectl.run("rollout", "status", "deployment/nereid-operator", "-n", NAMESPACE, "--timeout=60s")
-    pod = kubectl.select("pods", NAMESPACE, "app.kubernetes.io/name=nereid-operator")[0]["metadata"]["name"]
-    with kubectl.port_forward(f"pod/{pod}", NAMESPACE, 8080):
-        wait_for("passes over both models", lambda: _reconciles(kubectl, pod) >= 2, seconds=30)
+    pod = wait_for("a leader among the new pods", lambda: _leader(kubectl), seconds=30)
+    wait_for("passes over both models", lambda: _reconciles(kubectl, pod) >= 2, seconds=30)
     requests = [entry for entry in _audit(cluster) if _is_by(entry, pod)]
     assert {"list", "watch"} <= {entry["verb"] for entry in requests}, "the log names this very pod"
-    assert [entry for entry in requests if entry["verb"] in WRITES] == []
+    writes = [entry for entry in requests if entry["verb"] in WRITES and entry["objectRef"]["resource"] != "leases"]
+    assert writes == []
+
+
+def _leader(kubectl):
+    """The pod that holds the Lease, when it is one that runs."""
+    lease = kubectl.get("leases.coordination.k8s.io", LEASE, NAMESPACE)
+    pod = lease["spec"].get("holderIdentity", "").rpartition("_")[0]
+    running = {
+        pod["metadata"]["name"]
+        for pod in kubectl.select("pods", NAMESPACE, "app.kubernetes.io/name=nereid-operator")
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+    return pod if pod in running else None
 
 
 def _pods(kubectl, namespace, name):
