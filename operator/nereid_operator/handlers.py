@@ -15,6 +15,7 @@ from nereid_operator.api.resources import (
     MODEL_DEPLOYMENT,
     OWNED_SELECTOR,
     POD,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
     Resource,
 )
@@ -46,6 +47,10 @@ def make_registry(feed: Feed, connection: Connection) -> kopf.OperatorRegistry:
     @kopf.on.event(**_names(SERVICE), registry=registry)
     async def on_service(event: kopf.RawEvent, **_: object) -> None:
         feed.take(SERVICE, event)
+
+    @kopf.on.event(**_names(POD_DISRUPTION_BUDGET), registry=registry)
+    async def on_pod_disruption_budget(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(POD_DISRUPTION_BUDGET, event)
 
     @kopf.on.event(**_names(POD), registry=registry)
     async def on_pod(event: kopf.RawEvent, **_: object) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.resources import DEPLOYMENT, SERVICE, Body, Key
+from nereid_operator.api.resources import DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE, Body, Key
 from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
@@ -19,6 +19,7 @@ from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned,
 from nereid_operator.plan.ir import Image, Plan
 from nereid_operator.plan.planner import make_plan
 from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
+from nereid_operator.render.budget import disruption_budget
 from nereid_operator.render.workload import deployment, service
 from nereid_operator.reporter import report
 from nereid_operator.resolver import Resolver
@@ -115,3 +116,13 @@ async def _apply(writer: Writer, plan: Plan) -> None:
         await writer.scale(target.deployment, target.replicas)
     for name in plan.rollout.removed:
         await writer.delete(DEPLOYMENT, name)
+    await _apply_budget(writer, plan)
+
+
+async def _apply_budget(writer: Writer, plan: Plan) -> None:
+    """Write the budget where there is one; last, so that nothing that serves waits for it."""
+    if plan.max_unavailable is None:
+        await writer.delete(POD_DISRUPTION_BUDGET, plan.owner.name)
+        return
+    budget = disruption_budget(plan.owner, plan.rollout.stable, max_unavailable=plan.max_unavailable)
+    await writer.ensure(POD_DISRUPTION_BUDGET, budget)

@@ -63,6 +63,40 @@ BAD: dict[str, tuple[str, Any, str]] = {
         {"memory": "-1Gi"},
         "spec.runtime.resources.requests.memory",
     ),
+    "a label of the operator": (
+        "spec.pod.labels",
+        {"nereid.dev/model": "mine"},
+        "spec.pod.labels must not use the prefixes",
+    ),
+    "a recommended annotation": (
+        "spec.pod.annotations",
+        {"app.kubernetes.io/name": "mine"},
+        "spec.pod.annotations must not use the prefixes",
+    ),
+    "a label's value with a space": ("spec.pod.labels", {"team": "a b"}, "spec.pod.labels.team"),
+    "a toleration of an unknown operator": (
+        "spec.pod.tolerations",
+        [{"key": "gpu", "operator": "In"}],
+        "spec.pod.tolerations[0].operator: Unsupported value",
+    ),
+    "a value for what only has to exist": (
+        "spec.pod.tolerations",
+        [{"key": "gpu", "operator": "Exists", "value": "a"}],
+        "value must be left out with operator Exists",
+    ),
+    "seconds for a taint that evicts nobody": (
+        "spec.pod.tolerations",
+        [{"key": "gpu", "effect": "NoSchedule", "tolerationSeconds": 5}],
+        "tolerationSeconds is only for effect NoExecute",
+    ),
+    "a variable of the operator": (
+        "spec.pod.env",
+        [{"name": "LD_PRELOAD", "value": "/tmp/x.so"}],
+        "name must not start with NEREID_, OMP_, LD_, PYTHON",
+    ),
+    "a variable twice": ("spec.pod.env", [{"name": "TZ"}, {"name": "TZ"}], "spec.pod.env[1]: Duplicate value"),
+    "a pull secret without a name": ("spec.pod.imagePullSecrets", [{}], "spec.pod.imagePullSecrets[0].name"),
+    "an affinity": ("spec.pod.affinity", {}, 'unknown field "spec.pod.affinity"'),
     "a typing error in the spec": ("spec.replica", 2, 'unknown field "spec.replica"'),
     "a field of another operator": ("spec.predictor", {}, 'unknown field "spec.predictor"'),
     "a name that is too long": ("metadata.name", "m" * 41, "metadata.name"),
@@ -90,6 +124,22 @@ GOOD: dict[str, tuple[str, Any]] = {
     "usual resources": ("spec.runtime.resources", {"requests": {"cpu": "500m", "memory": "1.5Gi"}}),
     "a large batch": ("spec.runtime.batching.maxBatchSize", 1024),
     "a delay of two units": ("spec.runtime.batching.maxQueueDelay", "1s500ms"),
+    "labels and annotations": (
+        "spec.pod",
+        {"labels": {"team": "search"}, "annotations": {"example.com/note": "any text at all"}},
+    ),
+    "nodes set apart": (
+        "spec.pod",
+        {
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "tolerations": [
+                {"operator": "Exists"},
+                {"key": "gpu", "value": "a", "effect": "NoExecute", "tolerationSeconds": 5},
+            ],
+        },
+    ),
+    "a private registry": ("spec.pod.imagePullSecrets", [{"name": "registry"}, {"name": "mirror.example.com"}]),
+    "variables": ("spec.pod.env", [{"name": "TZ", "value": "UTC"}, {"name": "EMPTY"}]),
     "the longest name": ("metadata.name", "m" * 40),
 }
 

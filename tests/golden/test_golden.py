@@ -11,6 +11,7 @@ from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.validation import validate
 from nereid_operator.plan.ir import Image
 from nereid_operator.plan.planner import make_plan, resolve_job
+from nereid_operator.render.budget import disruption_budget
 from nereid_operator.render.job import job
 from nereid_operator.render.workload import deployment, service, with_replicas
 
@@ -40,6 +41,8 @@ def _texts(example: Path) -> dict[str, str]:
         with_replicas(deployment(plan.revision), plan.replicas),
         service(plan.owner, plan.rollout.stable),
     ]
+    if plan.max_unavailable is not None:
+        objects.append(disruption_budget(plan.owner, plan.rollout.stable, max_unavailable=plan.max_unavailable))
     return {
         "plan": _dump([{"resolveJob": asdict(asked), "plan": asdict(plan)}]),
         "objects": _dump(objects),

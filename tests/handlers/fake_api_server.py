@@ -25,6 +25,7 @@ RESOURCES = {
     "batch/v1/jobs": ("Job", {"status"}),
     "v1/services": ("Service", set()),
     "v1/pods": ("Pod", {"status"}),
+    "policy/v1/poddisruptionbudgets": ("PodDisruptionBudget", {"status"}),
     "v1/events": ("Event", set()),
     "coordination.k8s.io/v1/leases": ("Lease", set()),
     "v1/namespaces": ("Namespace", set()),

@@ -7,9 +7,10 @@ api/validation.py turns into sentences. Every field here works; a field whose fe
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import Field, WithJsonSchema
 
+from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
+from nereid_operator.api.pod import Pod
 from nereid_operator.api.quantities import DURATION_PATTERN, QUANTITY_PATTERN
 from nereid_operator.api.resources import Body, Key
 
@@ -21,7 +22,6 @@ URI_PATTERN = (
     r"|https://[^\s?#/@]+(/[^\s?#]*)?)$"
 )
 URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"
-SECRET_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # noqa: S105 (a pattern, no secret)
 
 Quantity = Annotated[
     str | int,
@@ -36,12 +36,6 @@ class Task(StrEnum):
     CHAT = "Chat"
     COMPLETION = "Completion"
     EMBEDDING = "Embedding"
-
-
-class ApiType(BaseModel):
-    """camelCase outside, snake_case inside, frozen; fields that this version does not know are left alone."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
 class Source(ApiType):
@@ -60,8 +54,8 @@ class Credentials(ApiType):
     """Where the credentials for the source are."""
 
     secret_name: str = Field(
-        pattern=SECRET_NAME_PATTERN,
-        max_length=253,
+        pattern=DNS_NAME_PATTERN,
+        max_length=DNS_NAME_MAX_LENGTH,
         description="Secret in the same namespace, mounted where the model is resolved and fetched.",
     )
 
@@ -130,6 +124,7 @@ class Spec(ApiType):
     model: Model = Field(description="Which model is served.")
     replicas: int = Field(default=1, ge=0, le=1000, description="Pods that serve the model; also set by kubectl scale.")
     runtime: Runtime = Field(default_factory=Runtime, description="How a replica runs.")
+    pod: Pod | None = Field(default=None, description="What is added to the pods of the model.")
 
 
 class Metadata(ApiType):

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from nereid_operator.api.model_deployment import ApiType, Task
+from nereid_operator.api.api_type import ApiType
+from nereid_operator.api.model_deployment import Task
 from nereid_operator.api.resources import Body
 
 Text = Annotated[str, Field(max_length=1024)]

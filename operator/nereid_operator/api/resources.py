@@ -47,11 +47,12 @@ MODEL_DEPLOYMENT = Resource("nereid.dev", "v1alpha1", "ModelDeployment", "modeld
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 JOB = Resource("batch", "v1", "Job", "jobs")
 SERVICE = Resource("", "v1", "Service", "services")
+POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
-CHILDREN = (DEPLOYMENT, JOB, SERVICE, POD)
+CHILDREN = (DEPLOYMENT, JOB, SERVICE, POD_DISRUPTION_BUDGET, POD)
 WATCHED = (MODEL_DEPLOYMENT, *CHILDREN)
 
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, Resources, parse
+from nereid_operator.api.pod_rules import pod_findings
 from nereid_operator.api.quantities import quantity
 from nereid_operator.api.resources import Body
 
@@ -31,7 +32,7 @@ def validate(body: Body) -> ModelDeployment | tuple[Violation, ...]:
         md = parse(body)
     except ValidationError as error:
         return tuple(_violations_of(error))
-    return (*_source_violations(md), *_resource_violations(md)) or md
+    return (*_source_violations(md), *_resource_violations(md), *_pod_violations(md)) or md
 
 
 def _violations_of(error: ValidationError) -> Iterator[Violation]:
@@ -57,6 +58,11 @@ def _source_violations(md: ModelDeployment) -> Iterator[Violation]:
             "spec.model.source.endpoint",
             f"is {model.source.endpoint!r} but only s3:// and hf:// have one, not {model.uri}",
         )
+
+
+def _pod_violations(md: ModelDeployment) -> Iterator[Violation]:
+    if md.spec.pod is not None:
+        yield from (Violation(field, message) for field, message in pod_findings(md.spec.pod))
 
 
 def _resource_violations(md: ModelDeployment) -> Iterator[Violation]:

@@ -25,6 +25,8 @@ _DTYPE_BYTES: Mapping[str, float] = {
 _ACTIVATIONS_RATIO = 1.3
 _ENGINE_BYTES = 1 * GIBIBYTE  # Triton, Python stub, torch
 _FRONTEND_BYTES = 256 * MEBIBYTE  # the OpenAI API with a tokenizer
+_WEIGHTS_RATIO = 1.1  # what the file system needs beside the bytes
+_SMALL_FILES_BYTES = 256 * MEBIBYTE  # logs, the generated repository, /tmp
 _SLOWEST_LOAD_BYTES_PER_SECOND = 20 * MEBIBYTE  # a busy node disk
 _SHORTEST_STARTUP_SECONDS = 120  # importing torch on a busy node
 
@@ -40,6 +42,11 @@ def triton_resources(wanted: Resources | None, *, size_bytes: int, dtype: str) -
         return ContainerResources(requests=_texts(wanted.requests), limits=_texts(wanted.limits))
     memory = mebibytes(_loaded_bytes(size_bytes, dtype) * _ACTIVATIONS_RATIO + _ENGINE_BYTES)
     return ContainerResources(requests={"cpu": "200m", "memory": memory}, limits={"memory": memory})
+
+
+def storage(size_bytes: int) -> str:
+    """Return the disk of the node that a replica fills: the weights, and some for small files."""
+    return mebibytes(size_bytes * _WEIGHTS_RATIO + _SMALL_FILES_BYTES)
 
 
 def startup_seconds(size_bytes: int) -> int:

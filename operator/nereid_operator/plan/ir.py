@@ -4,7 +4,7 @@ Comes from plan/planner.py; goes to render/, which adds form and decides nothing
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,38 @@ class ModelSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Toleration:
+    """A taint that a pod puts up with."""
+
+    key: str | None
+    operator: str
+    value: str | None
+    effect: str | None
+    seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What decides where a pod may run and whether its images can be had."""
+
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    runtime_class: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PodOverlay:
+    """What the spec adds to the pods of replicas."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    priority_class: str | None
+    environment: Mapping[str, str]
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveJob:
     """One resolve Job; the input hash says which part of the spec its answer is for, `attempt` counts from 1."""
 
@@ -49,6 +81,7 @@ class ResolveJob:
     retries: int
     deadline_seconds: int
     attempt: int
+    placement: Placement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +121,22 @@ class Workload:
     frontend: ContainerResources
     timing: Timing
     image_name: str
+    pod: PodOverlay | None
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision: a workload under the name that its hash gives it."""
+    """One revision: a workload under the name that its hash gives it.
+
+    `storage`, the disk that `prepare` fills, follows from the digest and so is no part of the hash.
+    """
 
     owner: Owner
     name: str
     hash: str
     workload: Workload
     image_pull_policy: str
+    storage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +159,13 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is to be for one ModelDeployment whose model is resolved."""
+    """Everything that is to be for one ModelDeployment whose model is resolved.
+
+    `max_unavailable` is how many serving pods may be evicted at once; None where a budget would only block a drain.
+    """
 
     owner: Owner
     revision: Revision
     replicas: int
     rollout: Rollout
+    max_unavailable: int | None

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from nereid_operator.api.model_deployment import Model
 from nereid_operator.api.resources import Key
-from nereid_operator.plan.ir import Workload
+from nereid_operator.plan.ir import Placement, Workload
 
 HASH_DIGITS = 8
 
@@ -25,14 +25,20 @@ def input_hash(model: Model) -> str:
     return digest_of(model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"served_name"}))
 
 
-def resolve_job_name(name: str, model: Model, image: str) -> str:
-    """Return the name of the resolve Job: a new image may read what an older one could not, so it asks again."""
-    return f"{name}-resolve-{digest_of([input_hash(model), image])}"
+def resolve_job_name(name: str, model: Model, image: str, placement: Placement | None) -> str:
+    """Return the name of the resolve Job.
+
+    A new image may read what an older one could not, and another placement may find a node, so these ask again.
+    """
+    asked = [input_hash(model), image, *([] if placement is None else [asdict(placement)])]
+    return f"{name}-resolve-{digest_of(asked)}"
 
 
 def revision_hash(workload: Workload) -> str:
     """Return the hash over what makes the pods differ."""
-    return digest_of(asdict(workload))
+    values = asdict(workload)
+    # A spec without an overlay keeps the name that it had before there were overlays.
+    return digest_of(values if workload.pod else {name: value for name, value in values.items() if name != "pod"})
 
 
 def deployment_name(name: str, revision: str) -> str:

@@ -10,21 +10,34 @@ from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import duration_microseconds
 from nereid_operator.observe import DeploymentFacts
 from nereid_operator.plan import capacity
-from nereid_operator.plan.ir import Batching, Image, ModelSource, Owner, Plan, ResolveJob, Revision, Timing, Workload
+from nereid_operator.plan.ir import (
+    Batching,
+    Image,
+    ModelSource,
+    Owner,
+    Plan,
+    ResolveJob,
+    Revision,
+    Rollout,
+    Timing,
+    Workload,
+)
 from nereid_operator.plan.names import deployment_name, input_hash, resolve_job_name, revision_hash
+from nereid_operator.plan.overlay import pod_overlay, resolve_placement
 from nereid_operator.plan.rollout import roll_out
 
 RESOLVE_RETRIES = 2
 RESOLVE_DEADLINE_SECONDS = 600
 DRAIN_SECONDS = 60
+MAX_UNAVAILABLE = 1
 
 
 def resolve_job(md: ModelDeployment, image: Image) -> ResolveJob:
     """Return the Job that answers what the model is."""
-    model = md.spec.model
+    model, placement = md.spec.model, resolve_placement(md.spec.pod)
     return ResolveJob(
         owner=_owner(md),
-        name=resolve_job_name(md.metadata.name, model, image.name),
+        name=resolve_job_name(md.metadata.name, model, image.name, placement),
         input_hash=input_hash(model),
         source=_source(model, revision=model.revision, digest=model.digest),
         task=str(model.task),
@@ -32,6 +45,7 @@ def resolve_job(md: ModelDeployment, image: Image) -> ResolveJob:
         retries=RESOLVE_RETRIES,
         deadline_seconds=RESOLVE_DEADLINE_SECONDS,
         attempt=1,
+        placement=placement,
     )
 
 
@@ -47,6 +61,7 @@ def make_plan(
     workload = make_workload(md, resolved, image)
     revision = revision_hash(workload)
     owner = _owner(md)
+    rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
     return Plan(
         owner=owner,
         revision=Revision(
@@ -55,9 +70,11 @@ def make_plan(
             hash=revision,
             workload=workload,
             image_pull_policy=image.pull_policy,
+            storage=capacity.storage(resolved.size_bytes),
         ),
         replicas=md.spec.replicas,
-        rollout=roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision),
+        rollout=rollout,
+        max_unavailable=_max_unavailable(owner.name, rollout),
     )
 
 
@@ -74,7 +91,15 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, image: Image) ->
         frontend=capacity.FRONTEND,
         timing=Timing(capacity.startup_seconds(resolved.size_bytes), DRAIN_SECONDS),
         image_name=image.name,
+        pod=pod_overlay(md.spec.pod),
     )
+
+
+def _max_unavailable(name: str, rollout: Rollout) -> int | None:
+    """Return one where several pods serve; with one alone, no node could be drained."""
+    serving = deployment_name(name, rollout.stable)
+    replicas = sum(target.replicas for target in rollout.targets if target.deployment == serving)
+    return MAX_UNAVAILABLE if replicas > MAX_UNAVAILABLE else None
 
 
 def _owner(md: ModelDeployment) -> Owner:

@@ -8,6 +8,7 @@ from typing import Any
 from nereid_operator.api.resources import ANNOTATION_ATTEMPT, JOB
 from nereid_operator.plan.ir import ResolveJob
 from nereid_operator.render.metadata import Manifest, labels, metadata
+from nereid_operator.render.overlay import placement_fields
 from nereid_operator.render.pod import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -51,6 +52,7 @@ def job(plan: ResolveJob) -> Manifest:
 def _pod(plan: ResolveJob) -> dict[str, Any]:
     return {
         **pod_defaults(),
+        **placement_fields(plan.placement),
         "restartPolicy": "Never",
         "containers": [
             {

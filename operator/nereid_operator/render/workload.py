@@ -8,8 +8,9 @@ Replicas are left out of the Deployment: they belong to the field manager `nerei
 from typing import Any
 
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE
-from nereid_operator.plan.ir import Owner, Revision
+from nereid_operator.plan.ir import ContainerResources, Owner, Revision, Workload
 from nereid_operator.render.metadata import Manifest, labels, metadata, revision_labels, selector
+from nereid_operator.render.overlay import environment, overlay_fields, pod_metadata
 from nereid_operator.render.pod import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -49,7 +50,7 @@ def deployment(revision: Revision) -> Manifest:
             "selector": {"matchLabels": selector(revision.owner, revision.hash)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "revisionHistoryLimit": 1,
-            "template": {"metadata": {"labels": object_labels}, "spec": _pod(revision)},
+            "template": {"metadata": pod_metadata(revision.workload.pod, object_labels), "spec": _pod(revision)},
         },
     }
 
@@ -81,6 +82,8 @@ def _pod(revision: Revision) -> dict[str, Any]:
     source, timing = revision.workload.source, revision.workload.timing
     return {
         **pod_defaults(),
+        **overlay_fields(revision.workload.pod),
+        "topologySpreadConstraints": [_spread(revision)],
         "terminationGracePeriodSeconds": ENDPOINT_SECONDS + timing.drain_seconds + ENDPOINT_SECONDS,
         "initContainers": [_prepare(revision)],
         "containers": [triton_container(revision, grace_seconds=ENDPOINT_SECONDS), _frontend(revision)],
@@ -91,6 +94,22 @@ def _pod(revision: Revision) -> dict[str, Any]:
             *credentials_volumes(source),
         ],
     }
+
+
+def _spread(revision: Revision) -> dict[str, Any]:
+    """Return the wish for replicas on different nodes; on a small cluster they share one all the same."""
+    return {
+        "topologyKey": "kubernetes.io/hostname",
+        "maxSkew": 1,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(revision.owner, revision.hash)},
+    }
+
+
+def _with_storage(wanted: ContainerResources, storage: str) -> ContainerResources:
+    """Return the resources with room on the node's disk: it counts for the pod, whose volume `prepare` fills."""
+    disk = {"ephemeral-storage": storage}
+    return ContainerResources(requests={**wanted.requests, **disk}, limits={**wanted.limits, **disk})
 
 
 def _prepare(revision: Revision) -> dict[str, Any]:
@@ -109,11 +128,17 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--max-batch-size={workload.batching.max_batch_size}",
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
         ],
+        **_environment(workload),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "resources": resources(workload.prepare),
+        "resources": resources(_with_storage(workload.prepare, revision.storage)),
         "securityContext": container_security(),
         "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *credentials_mounts(workload.source)],
     }
+
+
+def _environment(workload: Workload) -> dict[str, Any]:
+    variables = environment(workload.pod)
+    return {"env": variables} if variables else {}
 
 
 def _frontend(revision: Revision) -> dict[str, Any]:

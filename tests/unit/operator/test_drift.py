@@ -20,6 +20,12 @@ CASES: dict[str, tuple[Any, Any, bool]] = {
     "an argument was added": ({"args": ["a"]}, {"args": ["a", "b"]}, True),
     "a quantity was written anew": ({"memory": "1024Mi"}, {"memory": "1Gi"}, False),
     "another quantity": ({"memory": "1024Mi"}, {"memory": "2Gi"}, True),
+    "the server filled in the status of a budget": (
+        {"spec": {"maxUnavailable": 1}},
+        {"spec": {"maxUnavailable": 1}, "status": {"disruptionsAllowed": 1}},
+        False,
+    ),
+    "a toleration was taken away": ({"tolerations": [{"key": "a"}]}, {"tolerations": []}, True),
     "nothing is there": ({"a": {"b": 1}}, {}, True),
 }
 

@@ -29,9 +29,63 @@ VALID = {
     "null for what is left out": _model(revision=None, source=None),
     "fields of a later version": _body(scaling={"mode": "Auto"}),
     "no replicas": _body(replicas=0),
+    "a pod with everything": _body(
+        pod={
+            "labels": {"team": "search", "example.com/empty": ""},
+            "annotations": {"example.com/note": "any text, of any form"},
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "tolerations": [{"operator": "Exists"}, {"key": "gpu", "value": "a", "effect": "NoSchedule"}],
+            "priorityClassName": "serving",
+            "runtimeClassName": "gvisor",
+            "imagePullSecrets": [{"name": "registry"}],
+            "env": [{"name": "TZ", "value": "UTC"}, {"name": "EMPTY"}],
+        }
+    ),
+    "an empty pod": _body(pod={}),
     "whole numbers as quantities": _resources(limits={"cpu": 2}),
 }
 INVALID = {
+    "a label of the operator": (_body(pod={"labels": {"nereid.dev/x": "1"}}), "spec.pod.labels", "nereid.dev/x"),
+    "a recommended label": (_body(pod={"labels": {"app.kubernetes.io/name": "x"}}), "spec.pod.labels", "own"),
+    "an annotation of the operator": (_body(pod={"annotations": {"nereid.dev/x": ""}}), "spec.pod.annotations", "own"),
+    "a label's key with a space": (_body(pod={"labels": {"my team": "a"}}), "spec.pod.labels", "'my team'"),
+    "a label's value with a space": (_body(pod={"labels": {"team": "a b"}}), "spec.pod.labels.team", "a b"),
+    "a node's label with two slashes": (_body(pod={"nodeSelector": {"a/b/c": "d"}}), "spec.pod.nodeSelector", "a/b/c"),
+    "a toleration of an unknown operator": (
+        _body(pod={"tolerations": [{"key": "a", "operator": "In"}]}),
+        "spec.pod.tolerations.0.operator",
+        "'In'",
+    ),
+    "a value for Exists": (
+        _body(pod={"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}),
+        "spec.pod.tolerations.0.value",
+        "operator Exists",
+    ),
+    "Equal without a key": (_body(pod={"tolerations": [{"value": "b"}]}), "spec.pod.tolerations.0.key", "Exists"),
+    "a taint's key with a space": (
+        _body(pod={"tolerations": [{"key": "a b", "operator": "Exists"}]}),
+        "spec.pod.tolerations.0.key",
+        "nvidia.com/gpu",
+    ),
+    "seconds for NoSchedule": (
+        _body(pod={"tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]}),
+        "spec.pod.tolerations.0.tolerationSeconds",
+        "NoExecute",
+    ),
+    "a variable of the operator": (_body(pod={"env": [{"name": "OMP_NUM_THREADS"}]}), "spec.pod.env.0.name", "OMP_"),
+    "a variable of Python": (_body(pod={"env": [{"name": "PYTHONPATH"}]}), "spec.pod.env.0.name", "PYTHON"),
+    "a variable with a dash": (_body(pod={"env": [{"name": "A-B"}]}), "spec.pod.env.0.name", "A-B"),
+    "a variable twice": (_body(pod={"env": [{"name": "A"}, {"name": "A"}]}), "spec.pod.env", "2 times"),
+    "a pull secret twice": (
+        _body(pod={"imagePullSecrets": [{"name": "a"}, {"name": "a"}]}),
+        "spec.pod.imagePullSecrets",
+        "'a' 2 times",
+    ),
+    "a pull secret that is no name": (
+        _body(pod={"imagePullSecrets": [{"name": "My_Key"}]}),
+        "spec.pod.imagePullSecrets.0.name",
+        "My_Key",
+    ),
     "http is no source": (_model(uri="http://a/b"), "spec.model.uri", "http://a/b"),
     "a user in the URI": (_model(uri="https://me:pw@host/a"), "spec.model.uri", "must be hf://"),
     "a query in the URI": (_model(uri="https://host/a?b=c"), "spec.model.uri", "must be hf://"),

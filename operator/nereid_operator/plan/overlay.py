@@ -1,0 +1,46 @@
+"""spec.pod → what it adds to the pods of replicas and of resolve Jobs. Pure; called by the planner.
+
+None stands for a spec.pod that adds nothing, so that an empty one gives the same names as none.
+"""
+
+from nereid_operator.api.pod import Pod
+from nereid_operator.api.pod import Toleration as TolerationSpec
+from nereid_operator.plan.ir import Placement, PodOverlay, Toleration
+
+
+def pod_overlay(pod: Pod | None) -> PodOverlay | None:
+    """Return what is added to the pods of replicas."""
+    if pod is None or pod == Pod():
+        return None
+    return PodOverlay(
+        labels=pod.labels,
+        annotations=pod.annotations,
+        priority_class=pod.priority_class_name,
+        environment={variable.name: variable.value for variable in pod.env},
+        placement=_placement(pod),
+    )
+
+
+def resolve_placement(pod: Pod | None) -> Placement | None:
+    """Return what is added to the pod of a resolve Job."""
+    placement = _placement(pod or Pod())
+    return None if placement == Placement() else placement
+
+
+def _placement(pod: Pod) -> Placement:
+    return Placement(
+        node_selector=pod.node_selector,
+        tolerations=tuple(map(_toleration, pod.tolerations)),
+        runtime_class=pod.runtime_class_name,
+        image_pull_secrets=tuple(secret.name for secret in pod.image_pull_secrets),
+    )
+
+
+def _toleration(toleration: TolerationSpec) -> Toleration:
+    return Toleration(
+        key=toleration.key,
+        operator=str(toleration.operator),
+        value=toleration.value,
+        effect=str(toleration.effect) if toleration.effect else None,
+        seconds=toleration.toleration_seconds,
+    )

@@ -1,0 +1,57 @@
+"""PodOverlay and Placement → fields of a pod. Pure; called by the renderers of replicas and resolve Jobs.
+
+Empty values are left out: the API server drops them, and what is rendered must be what comes back.
+"""
+
+from typing import Any
+
+from nereid_operator.plan.ir import Placement, PodOverlay, Toleration
+
+
+def placement_fields(placement: Placement | None) -> dict[str, Any]:
+    """Return the part of PodSpec that says where the pod may run."""
+    if placement is None:
+        return {}
+    return _present(
+        {
+            "nodeSelector": dict(placement.node_selector),
+            "tolerations": [_toleration(toleration) for toleration in placement.tolerations],
+            "runtimeClassName": placement.runtime_class,
+            "imagePullSecrets": [{"name": name} for name in placement.image_pull_secrets],
+        }
+    )
+
+
+def overlay_fields(overlay: PodOverlay | None) -> dict[str, Any]:
+    """Return the part of PodSpec that the spec adds to replicas."""
+    if overlay is None:
+        return {}
+    return _present({"priorityClassName": overlay.priority_class}) | placement_fields(overlay.placement)
+
+
+def pod_metadata(overlay: PodOverlay | None, labels: dict[str, str]) -> dict[str, Any]:
+    """Return the metadata of the pod template; the operator's own labels win."""
+    if overlay is None:
+        return {"labels": labels}
+    return {"labels": {**overlay.labels, **labels}} | _present({"annotations": dict(overlay.annotations)})
+
+
+def environment(overlay: PodOverlay | None) -> list[dict[str, Any]]:
+    """Return the variables that the spec adds to a container."""
+    variables = overlay.environment if overlay else {}
+    return [{"name": name} | _present({"value": value}) for name, value in variables.items()]
+
+
+def _toleration(toleration: Toleration) -> dict[str, Any]:
+    seconds = {} if toleration.seconds is None else {"tolerationSeconds": toleration.seconds}
+    texts = {
+        "key": toleration.key,
+        "operator": toleration.operator,
+        "value": toleration.value,
+        "effect": toleration.effect,
+    }
+    return _present(texts) | seconds
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
