@@ -92,7 +92,7 @@ def _audit(cluster):
 
 def _is_by(entry, pod):
     user = entry["user"]
-    mine = user["username"] == f"system:serviceaccount:{NAMESPACE}:nereid-operator"
+    mine = user.get("username") == f"system:serviceaccount:{NAMESPACE}:nereid-operator"
     return mine and user.get("extra", {}).get("authentication.kubernetes.io/pod-name") == [pod]
 
 

@@ -51,7 +51,7 @@ def fake_node(index: int) -> Object:
 
 def fake_capacity(gpus: int) -> dict[str, str]:
     """Return what a fake node offers."""
-    return {"cpu": "32", "memory": "256Gi", "pods": "110", "nvidia.com/gpu": str(gpus)}
+    return {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "110", "nvidia.com/gpu": str(gpus)}
 
 
 def _dns(layout: Layout) -> list[Object]:

@@ -145,7 +145,9 @@ def node(name: str, *, cpu: str = "4", memory: str = "16Gi", labels: Json | None
     return {
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
         "spec": {"taints": taints, **({"unschedulable": True} if more.get("cordoned") else {})},
-        "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": "110", **extended}},
+        "status": {
+            "allocatable": {"cpu": cpu, "memory": memory, "ephemeral-storage": "100Gi", "pods": "110", **extended}
+        },
     }
 
 
