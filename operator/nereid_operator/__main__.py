@@ -51,7 +51,7 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     election = _election(settings, KubeClient(transport))
     guarded = GuardedTransport(transport, election.check)
     kube, cache = KubeClient(guarded), Cache()
-    reconciler = Reconciler(cache, kube, settings.model_runtime_image, now=_now)
+    reconciler = Reconciler(cache, kube, settings.platform, now=_now)
     metrics = Metrics(depth=lambda: duty.depth, leader=lambda: election.leading)
     reconcile = metrics.counted(reconciler.reconcile)
     duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds))

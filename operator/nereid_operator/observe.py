@@ -30,7 +30,8 @@ class ContainerFacts:
 class PodFacts:
     """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words.
 
-    `failure` says why the pod as a whole failed (evicted, preempted); `secrets` names those that it mounts.
+    `failure` says why the pod as a whole failed (evicted, preempted). `mounted` names what must be there before it can
+    start: "Secret bucket-key", "ConfigMap roots (key ca.crt)".
     """
 
     name: str
@@ -42,7 +43,7 @@ class PodFacts:
     terminating: bool
     unschedulable: str
     failure: str
-    secrets: tuple[str, ...]
+    mounted: tuple[str, ...]
     init_containers: tuple[ContainerFacts, ...]
     containers: tuple[ContainerFacts, ...]
 
@@ -101,7 +102,7 @@ def pod_facts(body: Body) -> PodFacts:
         terminating="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
         failure=_failure(status),
-        secrets=tuple(_secrets(body)),
+        mounted=tuple(_mounted(body)),
         init_containers=tuple(_container_facts(entry) for entry in status.get("initContainerStatuses", ())),
         containers=tuple(_container_facts(entry) for entry in status.get("containerStatuses", ())),
     )
@@ -112,10 +113,13 @@ def _failure(status: Body) -> str:
     return ": ".join(word for word in words if word) if status.get("phase") == "Failed" else ""
 
 
-def _secrets(body: Body) -> Iterator[str]:
+def _mounted(body: Body) -> Iterator[str]:
     for volume in body.get("spec", {}).get("volumes", ()):
         if name := volume.get("secret", {}).get("secretName"):
-            yield name
+            yield f"Secret {name}"
+        if name := volume.get("configMap", {}).get("name"):
+            keys = [item["key"] for item in volume["configMap"].get("items", ())]
+            yield f"ConfigMap {name} (key {', '.join(keys)})" if keys else f"ConfigMap {name}"
 
 
 def _container_facts(status: Body) -> ContainerFacts:

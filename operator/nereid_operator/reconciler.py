@@ -16,7 +16,7 @@ from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned, selected_revision
-from nereid_operator.plan.ir import Image, Plan
+from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan
 from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
 from nereid_operator.render.budget import disruption_budget
@@ -32,11 +32,11 @@ REFUSED_AGAIN_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """What a pass needs: what was seen, whom to write to, which image, what time it is."""
+    """What a pass needs: what was seen, whom to write to, what the platform wants, what time it is."""
 
     cache: Cache
     kube: KubeClient
-    image: Image
+    platform: Platform
     now: Callable[[], datetime]
 
     async def reconcile(self, key: Key) -> float | None:
@@ -58,7 +58,7 @@ class Reconciler:
         reading = replace(reading, wanted_replicas=md.spec.replicas)
         writer = Writer(self.cache, self.kube, key, md.metadata.uid)
         try:
-            found = await Resolver(writer, self.image, now).resolve(md, body.get("status", {}))
+            found = await Resolver(writer, self.platform, now).resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
             if not isinstance(found, Resolved):
                 return reading
@@ -90,7 +90,7 @@ class Reconciler:
         return make_plan(
             md,
             found.model,
-            self.image,
+            self.platform,
             deployments=self._deployments(md.key, md.metadata.uid),
             selected_revision=selected_revision(self.cache.service(md.key)),
         )

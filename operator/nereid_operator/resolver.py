@@ -11,7 +11,7 @@ from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import recorded_model
 from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
 from nereid_operator.observe import JobFacts, is_owned, job_facts, pod_facts
-from nereid_operator.plan.ir import Image, ResolveJob
+from nereid_operator.plan.ir import Platform, ResolveJob
 from nereid_operator.plan.planner import resolve_job
 from nereid_operator.plan.resolution import (
     NotAsked,
@@ -33,12 +33,12 @@ class Resolver:
     """Finds out what the model of one ModelDeployment is."""
 
     writer: Writer
-    image: Image
+    platform: Platform
     now: datetime
 
     async def resolve(self, md: ModelDeployment, status: Body) -> Resolution:
         """Return what is known of the model, asking by a Job when nothing is."""
-        job = resolve_job(md, self.image)
+        job = resolve_job(md, self.platform)
         await self._delete_other_jobs(job)
         facts = self._facts(job)
         found = resolution(recorded_model(status), facts, self.writer.cache.pods(md.key), input_hash=job.input_hash)

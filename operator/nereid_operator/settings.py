@@ -8,11 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nereid_operator.api.model_deployment import CA_BUNDLE_KEY, CONFIG_MAP_KEY_PATTERN
 from nereid_operator.errors import SettingsError
-from nereid_operator.plan.ir import Image
+from nereid_operator.plan.ir import CaBundle, Image, Platform, Proxy
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_PROXY = re.compile(r"http://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 
 
@@ -20,7 +22,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 class Settings:
     """What can be set; no namespaces means all of them. A Lease is free `lease_seconds` after its last renewal."""
 
-    model_runtime_image: Image
+    platform: Platform
     watch_namespaces: tuple[str, ...] = ()
     http_port: int = 8080
     concurrency: int = 8
@@ -36,11 +38,8 @@ class Settings:
 def from_env(environ: Mapping[str, str]) -> Settings:
     """Return the settings; an empty variable counts as not set."""
     return Settings(
-        model_runtime_image=Image(
-            name=_image(environ),
-            pull_policy=_choice(environ, "NEREID_IMAGE_PULL_POLICY", ("IfNotPresent", "Always", "Never")),
-        ),
-        watch_namespaces=_namespaces(environ),
+        platform=platform_from_env(environ),
+        watch_namespaces=_names(environ, "NEREID_WATCH_NAMESPACES", _NAMESPACE, "namespaces", empty=" for all"),
         http_port=_integer(environ, "NEREID_HTTP_PORT", default=8080, lowest=1, highest=65535),
         concurrency=_integer(environ, "NEREID_CONCURRENCY", default=8, lowest=1, highest=256),
         resync_seconds=_integer(environ, "NEREID_RESYNC_SECONDS", default=300, lowest=10, highest=86400),
@@ -51,6 +50,43 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         log_level=_choice(environ, "NEREID_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         log_format=_choice(environ, "NEREID_LOG_FORMAT", ("text", "json")),
     )
+
+
+def platform_from_env(environ: Mapping[str, str]) -> Platform:
+    """Return what the settings say of the pods of every model; the command `nereid plan` asks for this alone."""
+    return Platform(
+        image=Image(
+            name=_image(environ),
+            pull_policy=_choice(environ, "NEREID_IMAGE_PULL_POLICY", ("IfNotPresent", "Always", "Never")),
+        ),
+        proxy=_proxy(environ),
+        ca_bundle=_ca_bundle(environ),
+        image_pull_secrets=_names(environ, "NEREID_IMAGE_PULL_SECRETS", _DNS_NAME, "Secrets", empty=""),
+    )
+
+
+def _proxy(environ: Mapping[str, str]) -> Proxy | None:
+    """Return the proxies; a list of exceptions alone is none."""
+    http, https = _proxy_url(environ, "NEREID_HTTP_PROXY"), _proxy_url(environ, "NEREID_HTTPS_PROXY")
+    return Proxy(http, https, environ.get("NEREID_NO_PROXY") or None) if http or https else None
+
+
+def _proxy_url(environ: Mapping[str, str], name: str) -> str | None:
+    value = environ.get(name) or None
+    if value is None or _PROXY.fullmatch(value):
+        return value
+    # Not repeated: such an address may carry a password, and it would stand in the spec of every pod.
+    raise SettingsError(f"{name} must be http://<host>:<port>, without user and password")
+
+
+def _ca_bundle(environ: Mapping[str, str]) -> CaBundle | None:
+    if not environ.get("NEREID_CA_BUNDLE_CONFIG_MAP"):
+        return None
+    name = _dns_name(environ, "NEREID_CA_BUNDLE_CONFIG_MAP", default="")
+    key = environ.get("NEREID_CA_BUNDLE_KEY") or CA_BUNDLE_KEY
+    if not re.fullmatch(CONFIG_MAP_KEY_PATTERN, key):
+        raise SettingsError(f"NEREID_CA_BUNDLE_KEY is {key!r}; it must be the key of a ConfigMap, such as ca.crt")
+    return CaBundle(name, key)
 
 
 def _image(environ: Mapping[str, str]) -> str:
@@ -86,12 +122,14 @@ def _dns_name(environ: Mapping[str, str], name: str, *, default: str) -> str:
     return value
 
 
-def _namespaces(environ: Mapping[str, str]) -> tuple[str, ...]:
-    name = "NEREID_WATCH_NAMESPACES"
-    namespaces = tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())
-    wrong = [namespace for namespace in namespaces if not _NAMESPACE.fullmatch(namespace)]
+def _names(
+    environ: Mapping[str, str], name: str, pattern: re.Pattern[str], what: str, *, empty: str
+) -> tuple[str, ...]:
+    """Return the names of a list with commas; `empty` says what it means to name nothing."""
+    names = tuple(part.strip() for part in environ.get(name, "").split(",") if part.strip())
+    wrong = [entry for entry in names if not pattern.fullmatch(entry)]
     if wrong:
         raise SettingsError(
-            f"{name} holds {wrong[0]!r}; it must be a list of namespaces separated by commas, or empty for all"
+            f"{name} holds {wrong[0]!r}; it must be a list of {what} separated by commas, or empty{empty}"
         )
-    return namespaces
+    return names

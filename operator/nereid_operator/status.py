@@ -192,8 +192,8 @@ def _resolving(reading: Reading) -> Wait:
     wait = why_waiting(None, pods, size_bytes=0)
     if wait.reason in (Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_ERROR):
         return wait
-    if any(pod.secrets for pod in pods) and wait.reason == Reason.STARTING:
-        # A Secret that is missing is told nowhere but in the pod's Events.
+    if any(pod.mounted for pod in pods) and wait.reason == Reason.STARTING:
+        # A Secret or ConfigMap that is missing is told nowhere but in the pod's Events.
         return Wait(Reason.RESOLVING, wait.message, stuck=False)
     return Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
 

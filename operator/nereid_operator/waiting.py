@@ -85,5 +85,5 @@ def _phase(pod: PodFacts, size_bytes: int) -> Wait:
         )
     if any(container.running for container in pod.containers):
         return Wait(Reason.LOADING, "Triton is loading the model.", stuck=False)
-    needs = f"; they need the Secret {', '.join(pod.secrets)}" if pod.secrets else ""
+    needs = f"; they need the {' and the '.join(pod.mounted)}" if pod.mounted else ""
     return Wait(Reason.STARTING, f"Containers are being started{needs}.", stuck=False)

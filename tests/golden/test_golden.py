@@ -9,16 +9,24 @@ import yaml
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.validation import validate
-from nereid_operator.plan.ir import Image
+from nereid_operator.plan.ir import CaBundle, Image, Platform, Proxy
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.budget import disruption_budget
 from nereid_operator.render.job import job
 from nereid_operator.render.workload import deployment, service, with_replicas
 
 FOLDER = Path(__file__).parent
-EXAMPLES = sorted((FOLDER.parents[1] / "crds" / "examples").glob("*.yaml"))
+EXAMPLE_FOLDER = FOLDER.parents[1] / "crds" / "examples"
+EXAMPLES = sorted(EXAMPLE_FOLDER.glob("*.yaml"))
 RESOLVED = yaml.safe_load((FOLDER / "resolved.yaml").read_text())
-IMAGE = Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent")
+PLATFORM = Platform(Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"))
+# Images from a mirror that wants a key, sources through a proxy that breaks TLS open.
+CLOSED = Platform(
+    Image("registry.example.com/nereid/model-runtime:0.1.0", "IfNotPresent"),
+    proxy=Proxy("http://proxy.example.com:3128", "http://proxy.example.com:3128", ".svc,.cluster.local"),
+    ca_bundle=CaBundle("proxy-roots", "ca.crt"),
+    image_pull_secrets=("registry",),
+)
 
 
 class _Plain(yaml.SafeDumper):
@@ -28,14 +36,14 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def _texts(example: Path) -> dict[str, str]:
+def _texts(example: Path, platform: Platform) -> dict[str, str]:
     body = yaml.safe_load(example.read_text())
     body["metadata"] |= {"namespace": "default", "uid": "00000000-0000-0000-0000-000000000000"}
     md = validate(body)
     assert isinstance(md, ModelDeployment), md
-    asked = resolve_job(md, IMAGE)
+    asked = resolve_job(md, platform)
     resolved = ResolvedModel.model_validate(RESOLVED[example.stem])
-    plan = make_plan(md, resolved, IMAGE, deployments=(), selected_revision="")
+    plan = make_plan(md, resolved, platform, deployments=(), selected_revision="")
     objects = [
         job(asked),
         with_replicas(deployment(plan.revision), plan.replicas),
@@ -55,8 +63,17 @@ def _dump(documents: list[object]) -> str:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_gives_the_plan_and_the_objects_on_file(example: Path, update_golden: bool):
-    for kind, text in _texts(example).items():
-        golden = FOLDER / "testdata" / f"{example.stem}.{kind}.yaml"
-        if update_golden:
+    _compare(example.stem, _texts(example, PLATFORM), update=update_golden)
+
+
+@pytest.mark.parametrize("name", ["minimal", "pod", "private"])
+def test_what_the_platform_says_is_in_plan_and_objects(name: str, update_golden: bool):
+    _compare(f"{name}-on-a-closed-platform", _texts(EXAMPLE_FOLDER / f"{name}.yaml", CLOSED), update=update_golden)
+
+
+def _compare(name: str, texts: dict[str, str], *, update: bool) -> None:
+    for kind, text in texts.items():
+        golden = FOLDER / "testdata" / f"{name}.{kind}.yaml"
+        if update:
             golden.write_text(text)
         assert golden.read_text() == text, f"{golden.name} differs: review, then pytest tests/golden --update-golden"

@@ -13,7 +13,7 @@ import pytest
 
 from nereid_operator.__main__ import operate
 from nereid_operator.clients.connection import Connection
-from nereid_operator.plan.ir import Image
+from nereid_operator.plan.ir import Image, Platform
 from nereid_operator.settings import Settings
 from tests.handlers.fake_api_server import FakeApiServer
 
@@ -80,7 +80,7 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
 
     @contextlib.asynccontextmanager
     async def starting(image: str = "nereid.dev/model-runtime:test") -> AsyncIterator[Operator]:
-        settings = Settings(Image(image, "IfNotPresent"), http_port=_free_port())
+        settings = Settings(Platform(Image(image, "IfNotPresent")), http_port=_free_port())
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))

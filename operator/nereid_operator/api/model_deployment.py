@@ -21,6 +21,8 @@ URI_PATTERN = (
     r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]+)?"
     r"|https://[^\s?#/@]+(/[^\s?#]*)?)$"
 )
+CA_BUNDLE_KEY = "ca.crt"
+CONFIG_MAP_KEY_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"
 
 Quantity = Annotated[
@@ -38,6 +40,22 @@ class Task(StrEnum):
     EMBEDDING = "Embedding"
 
 
+class CaBundle(ApiType):
+    """Certificates of authorities to trust besides the system's, in PEM."""
+
+    config_map_name: str = Field(
+        pattern=DNS_NAME_PATTERN,
+        max_length=DNS_NAME_MAX_LENGTH,
+        description="ConfigMap in the same namespace, mounted where the model is resolved and fetched.",
+    )
+    key: str = Field(
+        default=CA_BUNDLE_KEY,
+        pattern=CONFIG_MAP_KEY_PATTERN,
+        max_length=DNS_NAME_MAX_LENGTH,
+        description="Key of the ConfigMap that holds the certificates.",
+    )
+
+
 class Source(ApiType):
     """How to reach the place that the URI names."""
 
@@ -47,6 +65,9 @@ class Source(ApiType):
     )
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=64)] | None = Field(
         default=None, description="Region of the bucket; only for s3://."
+    )
+    ca_bundle: CaBundle | None = Field(
+        default=None, description="Certificates of authorities to trust besides the system's."
     )
 
 

@@ -17,7 +17,7 @@ _ADVICE = {
     Reason.POD_CREATION_FAILED: "Raise the quota or relax the policy that refuses the pods, "
     "or ask for less in spec.runtime.resources.",
     Reason.CONTAINER_CONFIG_ERROR: "Create what is missing in namespace {namespace}, "
-    "or correct spec.model.credentials.secretName.",
+    "or correct spec.model.credentials.secretName or spec.model.source.caBundle.",
     Reason.CONTAINER_CRASHED: "Read its log: kubectl logs -n {namespace} {pod} --all-containers --prefix --tail=20. "
     "If it was killed for memory (OOMKilled), raise spec.runtime.resources.",
     Reason.NAME_CONFLICT: "Rename the model, or delete the object that has the name.",
@@ -32,7 +32,8 @@ _ADVICE = {
     "SourceNotFound": "Correct spec.model.uri or spec.model.revision: nothing is there.",
     "SourceUnauthorized": "Give credentials that may read it: spec.model.credentials.secretName names a Secret "
     "with the keys accessKeyId and secretAccessKey (s3) or token (hf, https).",
-    "SourceUnreachable": f"Check that the nodes reach the host named in {_SOURCE}: DNS, proxy, NetworkPolicy.",
+    "SourceUnreachable": f"Check that the nodes reach the host named in {_SOURCE}: DNS, proxy, NetworkPolicy; "
+    "when its certificate is not trusted, name its authority in spec.model.source.caBundle.",
     "DigestMissing": "Put a SHA256SUMS file beside the model's files, so that what arrives can be verified.",
     "DigestMismatch": "The bytes are not those of spec.model.digest: correct the digest, or find out who changed them.",
     "UnsafeFile": "Publish the model as safetensors or GGUF; formats that can run code are never loaded.",

@@ -23,6 +23,9 @@ from urllib3.exceptions import HTTPError
 from nereid_operator.api.resources import LABEL_MODEL, MODEL_DEPLOYMENT, Body
 from nereid_operator.cli.errors import ClusterError, ForbiddenError, MissingError
 from nereid_operator.cli.evidence import ContainerRun, Evidence, NodeReading, silent_failures
+from nereid_operator.errors import SettingsError
+from nereid_operator.plan.ir import Platform
+from nereid_operator.settings import platform_from_env
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -92,14 +95,14 @@ class Cluster:
             pods=_items(_read(core.list_pod_for_all_namespaces, field_selector=going)),
         )
 
-    def model_runtime_image(self) -> str:
-        """Return the image that the operator gives to replicas; MissingError when no operator is seen."""
+    def platform(self) -> Platform:
+        """Return what the operator is told of the pods of every model; MissingError when no operator is seen."""
         list_deployments = client.AppsV1Api(self.api).list_deployment_for_all_namespaces
         for deployment in _items(_read(list_deployments, label_selector=_OPERATOR_SELECTOR)):
             for container in deployment["spec"]["template"]["spec"]["containers"]:
-                for variable in container.get("env", ()):
-                    if variable["name"] == _IMAGE_VARIABLE and variable.get("value"):
-                        return str(variable["value"])
+                environ = {entry["name"]: entry.get("value") or "" for entry in container.get("env", ())}
+                if environ.get(_IMAGE_VARIABLE):
+                    return _platform(environ)
         raise MissingError("no operator of Nereid was found in the cluster")
 
     @contextmanager
@@ -205,6 +208,13 @@ def _words(error: ApiException) -> str:
         parsed = None
     said = parsed.get("message") if isinstance(parsed, dict) else None
     return " ".join(str(said or error.reason).split())
+
+
+def _platform(environ: Mapping[str, str]) -> Platform:
+    try:
+        return platform_from_env(environ)
+    except SettingsError as error:
+        raise ClusterError(f"the operator has settings that this version cannot read: {error}") from error
 
 
 def _items(answer: Body) -> tuple[Body, ...]:

@@ -16,7 +16,7 @@ from nereid_operator.cli.placement import written
 from nereid_operator.cli.requests import container_requests, pod_requests
 from nereid_operator.cli.text import counted, size, table
 from nereid_operator.observe import deployment_facts, selected_revision
-from nereid_operator.plan.ir import Image, Plan
+from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.names import input_hash, url
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.job import job as render_job
@@ -38,7 +38,7 @@ class Assumption:
 class Situation:
     """What is known besides the manifest. `live` and `reading` are None when there is nothing, or nobody could look."""
 
-    image: str
+    platform: Platform
     live: Evidence | None
     reading: NodeReading | None
     assumption: Assumption | None
@@ -67,7 +67,7 @@ def report(md: ModelDeployment, situation: Situation) -> str:
     facts = _facts(md, situation)
     plan = _plan(md, facts.model, situation)
     pod = render_deployment(plan.revision)["spec"]["template"]["spec"]
-    resolve = render_job(resolve_job(md, _image(situation)))
+    resolve = render_job(resolve_job(md, situation.platform))
     lines = [f"ModelDeployment {md.key} is valid. Nothing is applied.", ""]
     for field in situation.unknown_fields:
         lines += [f"Careful: {field} is not known to this version and would be left out.", ""]
@@ -123,11 +123,7 @@ def _plan(md: ModelDeployment, model: ResolvedModel, situation: Situation) -> Pl
     deployments = tuple(deployment_facts(body) for body in live.deployments) if live else ()
     service = next(iter(live.services), None) if live else None
     selected = selected_revision(service)
-    return make_plan(md, model, _image(situation), deployments=deployments, selected_revision=selected)
-
-
-def _image(situation: Situation) -> Image:
-    return Image(situation.image, "IfNotPresent")
+    return make_plan(md, model, situation.platform, deployments=deployments, selected_revision=selected)
 
 
 def _is_asked_for(md: ModelDeployment, facts: _Facts) -> bool:

@@ -20,6 +20,7 @@ from nereid_operator.cli.evidence import Evidence
 from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
 from nereid_operator.cli.terminal import Terminal
+from nereid_operator.plan.ir import Image, Platform
 
 _Answer = TypeVar("_Answer")
 _IMAGE = "nereid.dev/model-runtime"
@@ -49,7 +50,7 @@ def _situation(
     """Gather what is known besides the manifest."""
     size: int | None = arguments.bytes
     situation = Situation(
-        image=arguments.image or f"{_IMAGE}:{_version()}",
+        platform=Platform(Image(arguments.image or f"{_IMAGE}:{_version()}", "IfNotPresent")),
         live=None,
         reading=None,
         assumption=None if size is None else Assumption(size, arguments.dtype or ""),
@@ -65,10 +66,12 @@ def _with_cluster(situation: Situation, cluster: Cluster, md: ModelDeployment, *
     there = replace(cluster, namespace=md.metadata.namespace)
     live = _attempt(lambda: _live(there, md.metadata.name), notes, "what is there already is not known")
     reading = _attempt(there.nodes, notes, "where it fits is not known")
-    image = asked_image or _attempt(
-        there.model_runtime_image, notes, f"names are those of the image {situation.image}; --image gives another"
-    )
-    return replace(situation, live=live, reading=reading, image=image or situation.image, notes=tuple(notes))
+    assumed = situation.platform.image
+    unknown = f"names are those of the image {assumed.name}, without proxy or certificates; --image gives another"
+    platform = _attempt(there.platform, notes, unknown) or situation.platform
+    if asked_image:
+        platform = replace(platform, image=assumed)
+    return replace(situation, live=live, reading=reading, platform=platform, notes=tuple(notes))
 
 
 def _live(cluster: Cluster, name: str) -> Evidence | None:

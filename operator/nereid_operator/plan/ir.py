@@ -25,6 +25,33 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class CaBundle:
+    """The ConfigMap of the model's namespace, and its key, that hold the certificates to trust."""
+
+    config_map: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Through which proxies a source is reached, and which hosts are reached without."""
+
+    http: str | None
+    https: str | None
+    no_proxy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the operator's settings say of the pods of every model."""
+
+    image: Image
+    proxy: Proxy | None = None
+    ca_bundle: CaBundle | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSource:
     """The source arguments of docs/architecture.md."""
 
@@ -34,6 +61,7 @@ class ModelSource:
     endpoint: str | None
     region: str | None
     credentials_secret: str | None
+    ca_bundle: CaBundle | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +110,7 @@ class ResolveJob:
     deadline_seconds: int
     attempt: int
     placement: Placement | None
+    proxy: Proxy | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +151,7 @@ class Workload:
     timing: Timing
     image_name: str
     pod: PodOverlay | None
+    proxy: Proxy | None
 
 
 @dataclass(frozen=True, slots=True)

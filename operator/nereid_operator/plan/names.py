@@ -6,10 +6,11 @@ Pure. A hash is over canonical JSON, so that the same meaning gives the same nam
 import hashlib
 import json
 from dataclasses import asdict
+from typing import Any
 
 from nereid_operator.api.model_deployment import Model
 from nereid_operator.api.resources import Key
-from nereid_operator.plan.ir import Placement, Workload
+from nereid_operator.plan.ir import CaBundle, Placement, Proxy, Workload
 
 HASH_DIGITS = 8
 
@@ -25,20 +26,25 @@ def input_hash(model: Model) -> str:
     return digest_of(model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"served_name"}))
 
 
-def resolve_job_name(name: str, model: Model, image: str, placement: Placement | None) -> str:
+def resolve_job_name(name: str, model: Model, image: str, *ways: Placement | Proxy | CaBundle | None) -> str:
     """Return the name of the resolve Job.
 
-    A new image may read what an older one could not, and another placement may find a node, so these ask again.
+    A new image may read what an older one could not, another placement may find a node, and another proxy or bundle of
+    certificates may reach the source, so these ask again.
     """
-    asked = [input_hash(model), image, *([] if placement is None else [asdict(placement)])]
+    asked = [input_hash(model), image, *(asdict(way) for way in ways if way is not None)]
     return f"{name}-resolve-{digest_of(asked)}"
 
 
 def revision_hash(workload: Workload) -> str:
     """Return the hash over what makes the pods differ."""
-    values = asdict(workload)
-    # A spec without an overlay keeps the name that it had before there were overlays.
-    return digest_of(values if workload.pod else {name: value for name, value in values.items() if name != "pod"})
+    values = _without(asdict(workload), "pod", "proxy")
+    return digest_of(values | {"source": _without(values["source"], "ca_bundle")})
+
+
+def _without(values: dict[str, Any], *later: str) -> dict[str, Any]:
+    """Leave out the fields that came later and say nothing: names must stay what they were before there were any."""
+    return {name: value for name, value in values.items() if name not in later or value is not None}
 
 
 def deployment_name(name: str, revision: str) -> str:

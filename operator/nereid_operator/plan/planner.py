@@ -12,10 +12,11 @@ from nereid_operator.observe import DeploymentFacts
 from nereid_operator.plan import capacity
 from nereid_operator.plan.ir import (
     Batching,
-    Image,
+    CaBundle,
     ModelSource,
     Owner,
     Plan,
+    Platform,
     ResolveJob,
     Revision,
     Rollout,
@@ -32,33 +33,37 @@ DRAIN_SECONDS = 60
 MAX_UNAVAILABLE = 1
 
 
-def resolve_job(md: ModelDeployment, image: Image) -> ResolveJob:
+def resolve_job(md: ModelDeployment, platform: Platform) -> ResolveJob:
     """Return the Job that answers what the model is."""
-    model, placement = md.spec.model, resolve_placement(md.spec.pod)
+    model, placement = md.spec.model, resolve_placement(md.spec.pod, platform.image_pull_secrets)
+    source = _source(model, platform, revision=model.revision, digest=model.digest)
     return ResolveJob(
         owner=_owner(md),
-        name=resolve_job_name(md.metadata.name, model, image.name, placement),
+        name=resolve_job_name(
+            md.metadata.name, model, platform.image.name, placement, platform.proxy, source.ca_bundle
+        ),
         input_hash=input_hash(model),
-        source=_source(model, revision=model.revision, digest=model.digest),
+        source=source,
         task=str(model.task),
-        image=image,
+        image=platform.image,
         retries=RESOLVE_RETRIES,
         deadline_seconds=RESOLVE_DEADLINE_SECONDS,
         attempt=1,
         placement=placement,
+        proxy=platform.proxy,
     )
 
 
 def make_plan(
     md: ModelDeployment,
     resolved: ResolvedModel,
-    image: Image,
+    platform: Platform,
     *,
     deployments: Iterable[DeploymentFacts],
     selected_revision: str,
 ) -> Plan:
     """Return everything that is to be; `deployments` and `selected_revision` say how far the rollout is."""
-    workload = make_workload(md, resolved, image)
+    workload = make_workload(md, resolved, platform)
     revision = revision_hash(workload)
     owner = _owner(md)
     rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
@@ -69,7 +74,7 @@ def make_plan(
             name=deployment_name(owner.name, revision),
             hash=revision,
             workload=workload,
-            image_pull_policy=image.pull_policy,
+            image_pull_policy=platform.image.pull_policy,
             storage=capacity.storage(resolved.size_bytes),
         ),
         replicas=md.spec.replicas,
@@ -78,11 +83,11 @@ def make_plan(
     )
 
 
-def make_workload(md: ModelDeployment, resolved: ResolvedModel, image: Image) -> Workload:
+def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platform) -> Workload:
     """Return what makes the pods what they are."""
     runtime = md.spec.runtime
     return Workload(
-        source=_source(md.spec.model, revision=resolved.revision, digest=resolved.digest),
+        source=_source(md.spec.model, platform, revision=resolved.revision, digest=resolved.digest),
         task=str(resolved.task),
         served_name=md.served_name,
         batching=Batching(runtime.batching.max_batch_size, duration_microseconds(runtime.batching.max_queue_delay)),
@@ -90,8 +95,9 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, image: Image) ->
         triton=capacity.triton_resources(runtime.resources, size_bytes=resolved.size_bytes, dtype=resolved.dtype),
         frontend=capacity.FRONTEND,
         timing=Timing(capacity.startup_seconds(resolved.size_bytes), DRAIN_SECONDS),
-        image_name=image.name,
-        pod=pod_overlay(md.spec.pod),
+        image_name=platform.image.name,
+        pod=pod_overlay(md.spec.pod, platform.image_pull_secrets),
+        proxy=platform.proxy,
     )
 
 
@@ -106,7 +112,7 @@ def _owner(md: ModelDeployment) -> Owner:
     return Owner(md.metadata.name, md.metadata.namespace, md.metadata.uid)
 
 
-def _source(model: Model, *, revision: str | None, digest: str | None) -> ModelSource:
+def _source(model: Model, platform: Platform, *, revision: str | None, digest: str | None) -> ModelSource:
     return ModelSource(
         uri=model.uri,
         revision=revision,
@@ -114,4 +120,10 @@ def _source(model: Model, *, revision: str | None, digest: str | None) -> ModelS
         endpoint=model.source.endpoint if model.source else None,
         region=model.source.region if model.source else None,
         credentials_secret=model.credentials.secret_name if model.credentials else None,
+        ca_bundle=_ca_bundle(model) or platform.ca_bundle,
     )
+
+
+def _ca_bundle(model: Model) -> CaBundle | None:
+    bundle = model.source.ca_bundle if model.source else None
+    return CaBundle(bundle.config_map_name, bundle.key) if bundle else None

@@ -8,15 +8,16 @@ from typing import Any
 from nereid_operator.api.resources import ANNOTATION_ATTEMPT, JOB
 from nereid_operator.plan.ir import ResolveJob
 from nereid_operator.render.metadata import Manifest, labels, metadata
-from nereid_operator.render.overlay import placement_fields
+from nereid_operator.render.overlay import placement_fields, present, variables
 from nereid_operator.render.pod import (
     TMP_MOUNT,
     TMP_VOLUME,
     container_security,
-    credentials_mounts,
-    credentials_volumes,
     pod_defaults,
+    proxy_variables,
     source_arguments,
+    source_mounts,
+    source_volumes,
 )
 
 CONTAINER = "resolve"
@@ -61,11 +62,12 @@ def _pod(plan: ResolveJob) -> dict[str, Any]:
                 "imagePullPolicy": plan.image.pull_policy,
                 "command": ["python3", "-m", "model_runtime.resolve"],
                 "args": [*source_arguments(plan.source), f"--task={plan.task}"],
+                **present({"env": variables(proxy_variables(plan.proxy))}),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
                 "securityContext": container_security(),
-                "volumeMounts": [TMP_MOUNT, *credentials_mounts(plan.source)],
+                "volumeMounts": [TMP_MOUNT, *source_mounts(plan.source)],
             }
         ],
-        "volumes": [TMP_VOLUME, *credentials_volumes(plan.source)],
+        "volumes": [TMP_VOLUME, *source_volumes(plan.source)],
     }

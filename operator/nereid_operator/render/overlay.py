@@ -3,6 +3,7 @@
 Empty values are left out: the API server drops them, and what is rendered must be what comes back.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from nereid_operator.plan.ir import Placement, PodOverlay, Toleration
@@ -12,7 +13,7 @@ def placement_fields(placement: Placement | None) -> dict[str, Any]:
     """Return the part of PodSpec that says where the pod may run."""
     if placement is None:
         return {}
-    return _present(
+    return present(
         {
             "nodeSelector": dict(placement.node_selector),
             "tolerations": [_toleration(toleration) for toleration in placement.tolerations],
@@ -26,20 +27,24 @@ def overlay_fields(overlay: PodOverlay | None) -> dict[str, Any]:
     """Return the part of PodSpec that the spec adds to replicas."""
     if overlay is None:
         return {}
-    return _present({"priorityClassName": overlay.priority_class}) | placement_fields(overlay.placement)
+    return present({"priorityClassName": overlay.priority_class}) | placement_fields(overlay.placement)
 
 
 def pod_metadata(overlay: PodOverlay | None, labels: dict[str, str]) -> dict[str, Any]:
     """Return the metadata of the pod template; the operator's own labels win."""
     if overlay is None:
         return {"labels": labels}
-    return {"labels": {**overlay.labels, **labels}} | _present({"annotations": dict(overlay.annotations)})
+    return {"labels": {**overlay.labels, **labels}} | present({"annotations": dict(overlay.annotations)})
 
 
-def environment(overlay: PodOverlay | None) -> list[dict[str, Any]]:
-    """Return the variables that the spec adds to a container."""
-    variables = overlay.environment if overlay else {}
-    return [{"name": name} | _present({"value": value}) for name, value in variables.items()]
+def environment(overlay: PodOverlay | None) -> dict[str, str]:
+    """Return the variables that the spec adds to a container, by name."""
+    return dict(overlay.environment) if overlay else {}
+
+
+def variables(values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the variables of a container."""
+    return [{"name": name} | present({"value": value}) for name, value in values.items()]
 
 
 def _toleration(toleration: Toleration) -> dict[str, Any]:
@@ -50,8 +55,9 @@ def _toleration(toleration: Toleration) -> dict[str, Any]:
         "value": toleration.value,
         "effect": toleration.effect,
     }
-    return _present(texts) | seconds
+    return present(texts) | seconds
 
 
-def _present(fields: dict[str, Any]) -> dict[str, Any]:
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value."""
     return {name: value for name, value in fields.items() if value}

@@ -5,10 +5,12 @@ The contract of docs/architecture.md: user 65532, no capabilities, read-only roo
 
 from typing import Any
 
-from nereid_operator.plan.ir import ContainerResources, ModelSource
+from nereid_operator.plan.ir import ContainerResources, ModelSource, Proxy
 
 USER_ID = 65532
 CREDENTIALS_PATH = "/var/run/nereid/credentials"
+CA_BUNDLE_FOLDER = "/var/run/nereid/ca"
+CA_BUNDLE_FILE = "ca.crt"
 
 TMP_VOLUME = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 (the pod's own emptyDir)
@@ -51,20 +53,34 @@ def source_arguments(source: ModelSource) -> list[str]:
         "--digest": source.digest,
         "--endpoint": source.endpoint,
         "--region": source.region,
+        "--ca-bundle": f"{CA_BUNDLE_FOLDER}/{CA_BUNDLE_FILE}" if source.ca_bundle else None,
         "--credentials": CREDENTIALS_PATH if source.credentials_secret else None,
     }
     return [f"--uri={source.uri}", *(f"{flag}={value}" for flag, value in optional.items() if value)]
 
 
-def credentials_volumes(source: ModelSource) -> list[dict[str, Any]]:
-    """Return the volume of the credentials' Secret, when there is one."""
-    if source.credentials_secret is None:
-        return []
-    return [{"name": "credentials", "secret": {"secretName": source.credentials_secret, "defaultMode": 0o440}}]
+def proxy_variables(proxy: Proxy | None) -> dict[str, str]:
+    """Return the variables by which a command of the model-runtime image finds its proxies."""
+    if proxy is None:
+        return {}
+    optional = {"HTTP_PROXY": proxy.http, "HTTPS_PROXY": proxy.https, "NO_PROXY": proxy.no_proxy}
+    return {name: value for name, value in optional.items() if value}
 
 
-def credentials_mounts(source: ModelSource) -> list[dict[str, Any]]:
-    """Return the mount that belongs to `credentials_volumes`."""
-    if source.credentials_secret is None:
-        return []
-    return [{"name": "credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True}]
+def source_volumes(source: ModelSource) -> list[dict[str, Any]]:
+    """Return the volumes of what the source is reached with: the credentials' Secret, the certificates' ConfigMap."""
+    volumes: list[dict[str, Any]] = []
+    if source.credentials_secret is not None:
+        secret = {"secretName": source.credentials_secret, "defaultMode": 0o440}
+        volumes.append({"name": "credentials", "secret": secret})
+    if source.ca_bundle is not None:
+        items = [{"key": source.ca_bundle.key, "path": CA_BUNDLE_FILE}]
+        volumes.append({"name": "ca-bundle", "configMap": {"name": source.ca_bundle.config_map, "items": items}})
+    return volumes
+
+
+def source_mounts(source: ModelSource) -> list[dict[str, Any]]:
+    """Return the mounts that belong to `source_volumes`."""
+    paths = {"credentials": CREDENTIALS_PATH, "ca-bundle": CA_BUNDLE_FOLDER}
+    names = [volume["name"] for volume in source_volumes(source)]
+    return [{"name": name, "mountPath": paths[name], "readOnly": True} for name in names]

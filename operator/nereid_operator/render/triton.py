@@ -6,7 +6,7 @@ Model control is off: the repository holds the one model that `prepare` verified
 from typing import Any
 
 from nereid_operator.plan.ir import Revision
-from nereid_operator.render.overlay import environment
+from nereid_operator.render.overlay import environment, variables
 from nereid_operator.render.pod import TMP_MOUNT, container_security, resources
 
 HTTP_PORT = 8000
@@ -38,7 +38,7 @@ def triton_container(revision: Revision, *, grace_seconds: int) -> dict[str, Any
         "imagePullPolicy": revision.image_pull_policy,
         "command": ["tritonserver"],
         "args": _arguments(workload.timing.drain_seconds),
-        "env": [*_THREADS, *environment(workload.pod)],
+        "env": [*_THREADS, *variables(environment(workload.pod))],
         "ports": [
             {"name": "triton-http", "containerPort": HTTP_PORT},
             {"name": "triton-grpc", "containerPort": GRPC_PORT},

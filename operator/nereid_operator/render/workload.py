@@ -8,18 +8,19 @@ Replicas are left out of the Deployment: they belong to the field manager `nerei
 from typing import Any
 
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE
-from nereid_operator.plan.ir import ContainerResources, Owner, Revision, Workload
+from nereid_operator.plan.ir import ContainerResources, Owner, Revision
 from nereid_operator.render.metadata import Manifest, labels, metadata, revision_labels, selector
-from nereid_operator.render.overlay import environment, overlay_fields, pod_metadata
+from nereid_operator.render.overlay import environment, overlay_fields, pod_metadata, present, variables
 from nereid_operator.render.pod import (
     TMP_MOUNT,
     TMP_VOLUME,
     container_security,
-    credentials_mounts,
-    credentials_volumes,
     pod_defaults,
+    proxy_variables,
     resources,
     source_arguments,
+    source_mounts,
+    source_volumes,
 )
 from nereid_operator.render.triton import (
     GRPC_PORT,
@@ -91,7 +92,7 @@ def _pod(revision: Revision) -> dict[str, Any]:
             {"name": "model", "emptyDir": {}},
             TMP_VOLUME,
             {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY_SIZE}},
-            *credentials_volumes(source),
+            *source_volumes(source),
         ],
     }
 
@@ -128,17 +129,13 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--max-batch-size={workload.batching.max_batch_size}",
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
         ],
-        **_environment(workload),
+        # The spec's own word wins.
+        **present({"env": variables(proxy_variables(workload.proxy) | environment(workload.pod))}),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": resources(_with_storage(workload.prepare, revision.storage)),
         "securityContext": container_security(),
-        "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *credentials_mounts(workload.source)],
+        "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *source_mounts(workload.source)],
     }
-
-
-def _environment(workload: Workload) -> dict[str, Any]:
-    variables = environment(workload.pod)
-    return {"env": variables} if variables else {}
 
 
 def _frontend(revision: Revision) -> dict[str, Any]:

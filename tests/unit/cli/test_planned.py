@@ -14,11 +14,11 @@ from nereid_operator.cli.errors import UsageError
 from nereid_operator.cli.evidence import Evidence, NodeReading
 from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
-from nereid_operator.plan.ir import Image
+from nereid_operator.plan.ir import Image, Platform
 from nereid_operator.plan.planner import make_plan
 from tests.unit.cli.objects import deployment, job, model, node, pod_on, resolved, taint
 
-IMAGE = "nereid.dev/model-runtime:0.1.0"
+PLATFORM = Platform(Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"))
 EXAMPLES = Path(__file__).parents[3] / "crds" / "examples"
 NODES = NodeReading(
     (
@@ -38,12 +38,12 @@ def _md(**spec: Any) -> ModelDeployment:
 
 
 def _situation(**known: Any) -> Situation:
-    return Situation(**{"image": IMAGE, "live": None, "reading": NODES, "assumption": None, **known})
+    return Situation(**{"platform": PLATFORM, "live": None, "reading": NODES, "assumption": None, **known})
 
 
 def _revision_of(md: ModelDeployment) -> str:
     facts = ResolvedModel.model_validate(resolved())
-    return make_plan(md, facts, Image(IMAGE, "Always"), deployments=(), selected_revision="").revision.hash
+    return make_plan(md, facts, PLATFORM, deployments=(), selected_revision="").revision.hash
 
 
 def _serving(revision: str) -> Evidence:

@@ -10,12 +10,12 @@ from nereid_operator.api.quantities import GIBIBYTE
 from nereid_operator.api.validation import validate
 from nereid_operator.observe import DeploymentFacts
 from nereid_operator.plan.capacity import storage
-from nereid_operator.plan.ir import Image, Plan
+from nereid_operator.plan.ir import Image, Plan, Platform
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.job import job
 from nereid_operator.render.workload import deployment
 
-IMAGE = Image("model-runtime:1", "IfNotPresent")
+PLATFORM = Platform(Image("model-runtime:1", "IfNotPresent"))
 RESOLVED = ResolvedModel.model_validate(
     {
         "inputHash": "0",
@@ -41,13 +41,13 @@ def _md(pod: dict[str, Any] | None = None, replicas: int = 1) -> ModelDeployment
 
 
 def _plan(md: ModelDeployment, deployments: tuple[DeploymentFacts, ...] = (), selected: str = "") -> Plan:
-    return make_plan(md, RESOLVED, IMAGE, deployments=deployments, selected_revision=selected)
+    return make_plan(md, RESOLVED, PLATFORM, deployments=deployments, selected_revision=selected)
 
 
 @pytest.mark.parametrize("pod", [None, {}, {"labels": {}, "tolerations": []}], ids=["none", "empty", "empty fields"])
 def test_a_pod_that_says_nothing_changes_no_name(pod: dict[str, Any] | None):
     assert _plan(_md(pod)).revision.hash == HASH_WITHOUT_POD
-    assert resolve_job(_md(pod), IMAGE).name == JOB_WITHOUT_POD
+    assert resolve_job(_md(pod), PLATFORM).name == JOB_WITHOUT_POD
 
 
 EVERY_FIELD: dict[str, Any] = {
@@ -70,7 +70,7 @@ def test_every_field_makes_another_revision(field: str):
 
 @pytest.mark.parametrize("field", EVERY_FIELD)
 def test_what_places_a_pod_is_asked_of_another_job(field: str):
-    asked = resolve_job(_md({field: EVERY_FIELD[field]}), IMAGE)
+    asked = resolve_job(_md({field: EVERY_FIELD[field]}), PLATFORM)
     assert (asked.name != JOB_WITHOUT_POD) == (field in ALSO_OF_THE_JOB)
     assert (field in job(asked)["spec"]["template"]["spec"]) == (field in ALSO_OF_THE_JOB)
 

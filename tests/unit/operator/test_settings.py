@@ -3,7 +3,7 @@
 import pytest
 
 from nereid_operator.errors import SettingsError
-from nereid_operator.plan.ir import Image
+from nereid_operator.plan.ir import CaBundle, Image, Platform, Proxy
 from nereid_operator.settings import Settings, from_env
 
 IMAGE = {"NEREID_MODEL_RUNTIME_IMAGE": "nereid.dev/model-runtime:1"}
@@ -17,12 +17,33 @@ WRONG = {
     "a policy of another spelling": ({**IMAGE, "NEREID_IMAGE_PULL_POLICY": "always"}, ("'always'", "IfNotPresent")),
     "a Lease of no time": ({**IMAGE, "NEREID_LEASE_SECONDS": "0"}, ("NEREID_LEASE_SECONDS", "'0'", "from 1 to 3600")),
     "a pod's name in capitals": ({**IMAGE, "NEREID_POD_NAME": "Nereid-0"}, ("NEREID_POD_NAME", "'Nereid-0'", "lower")),
+    "a proxy with a password": (
+        {**IMAGE, "NEREID_HTTPS_PROXY": "http://me:secret@proxy:3128"},
+        ("NEREID_HTTPS_PROXY", "http://<host>:<port>", "without user and password"),
+    ),
+    "a proxy of another kind": (
+        {**IMAGE, "NEREID_HTTP_PROXY": "socks5://proxy:1080"},
+        ("NEREID_HTTP_PROXY", "http://"),
+    ),
+    "a proxy without a scheme": ({**IMAGE, "NEREID_HTTP_PROXY": "proxy:3128"}, ("NEREID_HTTP_PROXY", "http://")),
+    "a bundle in capitals": (
+        {**IMAGE, "NEREID_CA_BUNDLE_CONFIG_MAP": "Roots"},
+        ("NEREID_CA_BUNDLE_CONFIG_MAP", "'Roots'"),
+    ),
+    "a bundle's key with a slash": (
+        {**IMAGE, "NEREID_CA_BUNDLE_CONFIG_MAP": "roots", "NEREID_CA_BUNDLE_KEY": "a/b"},
+        ("NEREID_CA_BUNDLE_KEY", "'a/b'", "such as ca.crt"),
+    ),
+    "a pull secret that is no name": (
+        {**IMAGE, "NEREID_IMAGE_PULL_SECRETS": "registry,My_Key"},
+        ("NEREID_IMAGE_PULL_SECRETS", "'My_Key'", "Secrets separated by commas"),
+    ),
     "a namespace with a dot": ({**IMAGE, "NEREID_WATCH_NAMESPACES": "a,b.c"}, ("NEREID_WATCH_NAMESPACES", "'b.c'")),
 }
 
 
 def test_defaults():
-    assert from_env(IMAGE) == Settings(Image("nereid.dev/model-runtime:1", "IfNotPresent"))
+    assert from_env(IMAGE) == Settings(Platform(Image("nereid.dev/model-runtime:1", "IfNotPresent")))
 
 
 def test_an_empty_variable_counts_as_not_set():
@@ -32,6 +53,31 @@ def test_an_empty_variable_counts_as_not_set():
 
 def test_namespaces_are_a_list_with_commas():
     assert from_env({**IMAGE, "NEREID_WATCH_NAMESPACES": "team-a, team-b"}).watch_namespaces == ("team-a", "team-b")
+
+
+def test_what_the_platform_says_of_every_pod():
+    platform = from_env(
+        {
+            **IMAGE,
+            "NEREID_HTTPS_PROXY": "http://proxy.example.com:3128",
+            "NEREID_NO_PROXY": ".svc",
+            "NEREID_CA_BUNDLE_CONFIG_MAP": "roots",
+            "NEREID_IMAGE_PULL_SECRETS": "registry, mirror",
+        }
+    ).platform
+    assert platform.proxy == Proxy(None, "http://proxy.example.com:3128", ".svc")
+    assert platform.ca_bundle == CaBundle("roots", "ca.crt")
+    assert platform.image_pull_secrets == ("registry", "mirror")
+
+
+def test_exceptions_from_no_proxy_are_no_proxy():
+    assert from_env({**IMAGE, "NEREID_NO_PROXY": ".svc"}) == from_env(IMAGE)
+
+
+def test_a_password_is_not_repeated():
+    with pytest.raises(SettingsError) as caught:
+        from_env({**IMAGE, "NEREID_HTTPS_PROXY": "http://me:secret@proxy:3128"})
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("environ", "words"), WRONG.values(), ids=WRONG.keys())

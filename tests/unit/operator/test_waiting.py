@@ -87,6 +87,21 @@ def test_a_pod_that_does_not_start_says_which_secret_it_needs():
     assert wait.message == "Containers are being started; they need the Secret hub."
 
 
+def test_a_pod_that_does_not_start_says_which_config_map_it_needs():
+    bundle = {"name": "roots", "items": [{"key": "bundle.pem", "path": "ca.crt"}]}
+    spec = {
+        "volumes": [
+            {"name": "credentials", "secret": {"secretName": "hub"}},
+            {"name": "ca-bundle", "configMap": bundle},
+        ]
+    }
+    pod = pod_facts({"metadata": {"name": "p"}, "spec": spec, "status": {}})
+    wait = why_waiting(None, (pod,), size_bytes=0)
+    assert wait.message == (
+        "Containers are being started; they need the Secret hub and the ConfigMap roots (key bundle.pem)."
+    )
+
+
 def test_an_evicted_pod_does_not_speak_for_the_one_that_replaces_it():
     evicted = pod_facts(_pod(triton={"state": _ended(137, reason="ContainerStatusUnknown")}, phase="Failed"))
     fetching = pod_facts(_pod(init={"state": {"running": {}}}))
