@@ -3,22 +3,12 @@
 Comes in: events of watches. Goes out: calls of Feed.take. Called by __main__.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import kopf
 
-from nereid_operator.api.resources import (
-    CHILDREN,
-    DEPLOYMENT,
-    JOB,
-    MODEL_DEPLOYMENT,
-    OWNED_SELECTOR,
-    POD,
-    POD_DISRUPTION_BUDGET,
-    SERVICE,
-    Resource,
-)
+from nereid_operator.api.resources import CHILDREN, OWNED_SELECTOR, WATCHED, Resource
 from nereid_operator.clients.connection import Connection
 from nereid_operator.clients.kube import CONNECT_SECONDS, REQUEST_SECONDS
 from nereid_operator.feed import Feed
@@ -32,31 +22,17 @@ def make_registry(feed: Feed, connection: Connection) -> kopf.OperatorRegistry:
     async def login(**_: object) -> kopf.ConnectionInfo:
         return connection_info(connection)
 
-    @kopf.on.event(**_names(MODEL_DEPLOYMENT), registry=registry)
-    async def on_model_deployment(event: kopf.RawEvent, **_: object) -> None:
-        feed.take(MODEL_DEPLOYMENT, event)
-
-    @kopf.on.event(**_names(DEPLOYMENT), registry=registry)
-    async def on_deployment(event: kopf.RawEvent, **_: object) -> None:
-        feed.take(DEPLOYMENT, event)
-
-    @kopf.on.event(**_names(JOB), registry=registry)
-    async def on_job(event: kopf.RawEvent, **_: object) -> None:
-        feed.take(JOB, event)
-
-    @kopf.on.event(**_names(SERVICE), registry=registry)
-    async def on_service(event: kopf.RawEvent, **_: object) -> None:
-        feed.take(SERVICE, event)
-
-    @kopf.on.event(**_names(POD_DISRUPTION_BUDGET), registry=registry)
-    async def on_pod_disruption_budget(event: kopf.RawEvent, **_: object) -> None:
-        feed.take(POD_DISRUPTION_BUDGET, event)
-
-    @kopf.on.event(**_names(POD), registry=registry)
-    async def on_pod(event: kopf.RawEvent, **_: object) -> None:
-        feed.take(POD, event)
+    for resource in WATCHED:
+        kopf.on.event(**_names(resource), registry=registry)(_taking(feed, resource))
 
     return registry
+
+
+def _taking(feed: Feed, resource: Resource) -> Callable[..., Coroutine[Any, Any, None]]:
+    async def on_event(event: kopf.RawEvent, **_: object) -> None:
+        feed.take(resource, event)
+
+    return on_event
 
 
 def make_settings() -> kopf.OperatorSettings:

@@ -4,23 +4,22 @@ Called by the work queue with a key. Safe to repeat: it looks at state, never at
 A spec that is invalid or cannot be resolved ends the pass before anything is touched, so what serves goes on serving.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.resources import DEPLOYMENT, POD_DISRUPTION_BUDGET, SERVICE, Body, Key
+from nereid_operator.api.resources import DEPLOYMENT, Body, Key
 from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.plan.ir import Plan, Platform
-from nereid_operator.plan.planner import make_plan
+from nereid_operator.plan.planner import make_plan, surroundings
 from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
-from nereid_operator.render.budget import disruption_budget
-from nereid_operator.render.workload import deployment, service
+from nereid_operator.render.children import Child, protecting, serving, surrounding
 from nereid_operator.reporter import report
 from nereid_operator.resolver import Resolver
 from nereid_operator.status import Problem, Reading
@@ -58,13 +57,14 @@ class Reconciler:
         reading = replace(reading, wanted_replicas=md.spec.replicas)
         writer = Writer(self.cache, self.kube, key, md.metadata.uid)
         try:
+            await _apply(writer, surrounding(surroundings(md, self.platform)))
             found = await Resolver(writer, self.platform, now).resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
             if not isinstance(found, Resolved):
                 return reading
             plan = self._plan(md, found)
             reading = replace(reading, plan=plan)
-            await _apply(writer, plan)
+            await _roll_out(writer, plan)
         except RefusalError as refusal:
             return replace(reading, problem=Problem(refusal.reason, refusal.message))
         except RejectedError as error:
@@ -108,21 +108,22 @@ def _again_seconds(reading: Reading, now: datetime) -> float | None:
     return None
 
 
-async def _apply(writer: Writer, plan: Plan) -> None:
+async def _roll_out(writer: Writer, plan: Plan) -> None:
     """Write what differs: new before old, and the Service before the pods that it leaves behind go."""
-    await writer.ensure_deployment(deployment(plan.revision), replicas=plan.replicas)
-    await writer.ensure(SERVICE, service(plan.owner, plan.rollout.stable))
+    await _apply(writer, serving(plan))
     for target in plan.rollout.targets:
         await writer.scale(target.deployment, target.replicas)
     for name in plan.rollout.removed:
         await writer.delete(DEPLOYMENT, name)
-    await _apply_budget(writer, plan)
+    await _apply(writer, protecting(plan))
 
 
-async def _apply_budget(writer: Writer, plan: Plan) -> None:
-    """Write the budget where there is one; last, so that nothing that serves waits for it."""
-    if plan.max_unavailable is None:
-        await writer.delete(POD_DISRUPTION_BUDGET, plan.owner.name)
-        return
-    budget = disruption_budget(plan.owner, plan.rollout.stable, max_unavailable=plan.max_unavailable)
-    await writer.ensure(POD_DISRUPTION_BUDGET, budget)
+async def _apply(writer: Writer, children: Iterable[Child]) -> None:
+    """Write each object that shall be there, delete each that shall not."""
+    for child in children:
+        if child.manifest is None:
+            await writer.delete(child.resource, child.name)
+        elif child.replicas is not None:
+            await writer.ensure_deployment(child.manifest, replicas=child.replicas)
+        else:
+            await writer.ensure(child.resource, child.manifest)

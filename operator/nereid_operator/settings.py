@@ -4,16 +4,20 @@ Comes in: the environment, as an argument. Goes out: `Settings`, or SettingsErro
 would be right. Called by __main__; charts/nereid sets the variables.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nereid_operator.api.model_deployment import CA_BUNDLE_KEY, CONFIG_MAP_KEY_PATTERN
 from nereid_operator.errors import SettingsError
-from nereid_operator.plan.ir import CaBundle, Image, Platform, Proxy
+from nereid_operator.plan.ir import CaBundle, Image, Network, Platform, Proxy
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_SAME_NAMESPACE: Mapping[str, Any] = {"podSelector": {}}
+_PEER_FIELDS = {"podSelector", "namespaceSelector", "ipBlock"}
 _PROXY = re.compile(r"http://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 
@@ -44,7 +48,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         concurrency=_integer(environ, "NEREID_CONCURRENCY", default=8, lowest=1, highest=256),
         resync_seconds=_integer(environ, "NEREID_RESYNC_SECONDS", default=300, lowest=10, highest=86400),
         pod_name=_dns_name(environ, "NEREID_POD_NAME", default="nereid-operator"),
-        pod_namespace=_dns_name(environ, "NEREID_POD_NAMESPACE", default="default"),
+        pod_namespace=_pod_namespace(environ),
         lease_name=_dns_name(environ, "NEREID_LEASE_NAME", default="nereid-operator"),
         lease_seconds=_integer(environ, "NEREID_LEASE_SECONDS", default=12, lowest=1, highest=3600),
         log_level=_choice(environ, "NEREID_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
@@ -62,6 +66,7 @@ def platform_from_env(environ: Mapping[str, str]) -> Platform:
         proxy=_proxy(environ),
         ca_bundle=_ca_bundle(environ),
         image_pull_secrets=_names(environ, "NEREID_IMAGE_PULL_SECRETS", _DNS_NAME, "Secrets", empty=""),
+        network=_network(environ),
     )
 
 
@@ -133,3 +138,34 @@ def _names(
             f"{name} holds {wrong[0]!r}; it must be a list of {what} separated by commas, or empty{empty}"
         )
     return names
+
+
+def _pod_namespace(environ: Mapping[str, str]) -> str:
+    return _dns_name(environ, "NEREID_POD_NAMESPACE", default="default")
+
+
+def _network(environ: Mapping[str, str]) -> Network | None:
+    wanted = _choice(environ, "NEREID_NETWORK_POLICY", ("true", "false")) == "true"
+    return Network(_pod_namespace(environ), _peers(environ)) if wanted else None
+
+
+def _peers(environ: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
+    """Return who may reach the models' pods; the API server checks what stands inside the selectors."""
+    name = "NEREID_NETWORK_CLIENTS"
+    text = environ.get(name) or json.dumps([_SAME_NAMESPACE])
+    try:
+        peers = json.loads(text)
+    except ValueError:
+        peers = None
+    if not isinstance(peers, list) or not all(map(_is_peer, peers)):
+        raise SettingsError(
+            f"{name} is {text!r}; it must be a JSON list of peers of a NetworkPolicy, each with podSelector, "
+            "namespaceSelector or both, or with ipBlock alone"
+        )
+    return tuple(peers)
+
+
+def _is_peer(peer: object) -> bool:
+    if not isinstance(peer, dict) or not peer or not set(peer) <= _PEER_FIELDS:
+        return False
+    return all(isinstance(value, dict) for value in peer.values()) and ("ipBlock" not in peer or len(peer) == 1)

@@ -9,17 +9,20 @@ import yaml
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.validation import validate
-from nereid_operator.plan.ir import CaBundle, Image, Platform, Proxy
+from nereid_operator.plan.ir import CaBundle, Image, Network, Platform, Proxy
 from nereid_operator.plan.planner import make_plan, resolve_job
-from nereid_operator.render.budget import disruption_budget
+from nereid_operator.render.children import children
 from nereid_operator.render.job import job
-from nereid_operator.render.workload import deployment, service, with_replicas
+from nereid_operator.render.workload import with_replicas
 
 FOLDER = Path(__file__).parent
 EXAMPLE_FOLDER = FOLDER.parents[1] / "crds" / "examples"
 EXAMPLES = sorted(EXAMPLE_FOLDER.glob("*.yaml"))
 RESOLVED = yaml.safe_load((FOLDER / "resolved.yaml").read_text())
-PLATFORM = Platform(Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"))
+PLATFORM = Platform(
+    Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"),
+    network=Network("nereid-system", clients=({"podSelector": {}},)),
+)
 # Images from a mirror that wants a key, sources through a proxy that breaks TLS open.
 CLOSED = Platform(
     Image("registry.example.com/nereid/model-runtime:0.1.0", "IfNotPresent"),
@@ -45,15 +48,13 @@ def _texts(example: Path, platform: Platform) -> dict[str, str]:
     resolved = ResolvedModel.model_validate(RESOLVED[example.stem])
     plan = make_plan(md, resolved, platform, deployments=(), selected_revision="")
     objects = [
-        job(asked),
-        with_replicas(deployment(plan.revision), plan.replicas),
-        service(plan.owner, plan.rollout.stable),
+        child.manifest if child.replicas is None else with_replicas(child.manifest, child.replicas)
+        for child in children(plan)
+        if child.manifest is not None
     ]
-    if plan.max_unavailable is not None:
-        objects.append(disruption_budget(plan.owner, plan.rollout.stable, max_unavailable=plan.max_unavailable))
     return {
         "plan": _dump([{"resolveJob": asdict(asked), "plan": asdict(plan)}]),
-        "objects": _dump(objects),
+        "objects": _dump([job(asked), *objects]),
     }
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from nereid_operator.__main__ import operate
 from nereid_operator.clients.connection import Connection
-from nereid_operator.plan.ir import Image, Platform
+from nereid_operator.plan.ir import Image, Network, Platform
 from nereid_operator.settings import Settings
 from tests.handlers.fake_api_server import FakeApiServer
 
+RULES = Network("nereid-system", ({"podSelector": {}},))
 DEADLINE_SECONDS = 20.0
 
 
@@ -79,8 +80,10 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
     """Return what starts an operator; several in a row are restarts."""
 
     @contextlib.asynccontextmanager
-    async def starting(image: str = "nereid.dev/model-runtime:test") -> AsyncIterator[Operator]:
-        settings = Settings(Platform(Image(image, "IfNotPresent")), http_port=_free_port())
+    async def starting(
+        image: str = "nereid.dev/model-runtime:test", network: Network | None = RULES
+    ) -> AsyncIterator[Operator]:
+        settings = Settings(Platform(Image(image, "IfNotPresent"), network=network), http_port=_free_port())
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))

@@ -24,6 +24,8 @@ RESOURCES = {
     "apps/v1/deployments": ("Deployment", {"status", "scale"}),
     "batch/v1/jobs": ("Job", {"status"}),
     "v1/services": ("Service", set()),
+    "v1/serviceaccounts": ("ServiceAccount", set()),
+    "networking.k8s.io/v1/networkpolicies": ("NetworkPolicy", set()),
     "v1/pods": ("Pod", {"status"}),
     "policy/v1/poddisruptionbudgets": ("PodDisruptionBudget", {"status"}),
     "v1/events": ("Event", set()),
@@ -32,6 +34,7 @@ RESOURCES = {
     "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", set()),
 }
 CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition"}
+ATOMIC = {"selector", "podSelector"}  # maps that the server takes as a whole
 LEASES = kmock.resource("coordination.k8s.io/v1/leases")
 READS = {kmock.action.LIST, kmock.action.FETCH, kmock.action.WATCH}
 
@@ -247,7 +250,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
 def _merged(old: Object, change: Object) -> Object:
     """Merge maps; replace everything else. The operator applies whole objects, so lists need no merge keys."""
     merged = {
-        name: _merged(old.get(name) or {}, value) if isinstance(value, dict) else value
+        name: _merged(old.get(name) or {}, value) if isinstance(value, dict) and name not in ATOMIC else value
         for name, value in change.items()
     }
     return {**old, **merged}

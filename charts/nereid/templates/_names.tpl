@@ -20,6 +20,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{- /* On every pod of the chart: the NetworkPolicies of models let such pods reach every port. */ -}}
+{{- define "nereid.systemLabel" -}}
+nereid.dev/system: "true"
+{{- end -}}
+
 {{- define "nereid.image" -}}
 {{- printf "%s/%s:%s" .root.Values.image.registry .name (default .root.Chart.AppVersion .root.Values.image.tag) -}}
 {{- end -}}

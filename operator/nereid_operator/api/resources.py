@@ -47,17 +47,21 @@ MODEL_DEPLOYMENT = Resource("nereid.dev", "v1alpha1", "ModelDeployment", "modeld
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 JOB = Resource("batch", "v1", "Job", "jobs")
 SERVICE = Resource("", "v1", "Service", "services")
+SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
-CHILDREN = (DEPLOYMENT, JOB, SERVICE, POD_DISRUPTION_BUDGET, POD)
+CHILDREN = (DEPLOYMENT, JOB, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, POD_DISRUPTION_BUDGET, POD)
 WATCHED = (MODEL_DEPLOYMENT, *CHILDREN)
 
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_MODEL = "nereid.dev/model"
 LABEL_REVISION = "nereid.dev/revision"
+LABEL_SYSTEM = "nereid.dev/system"  # on the pods of the chart, which may reach every port of a model's pods
 ANNOTATION_ATTEMPT = "nereid.dev/attempt"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 MANAGED_BY = "nereid"

@@ -29,7 +29,7 @@ from nereid_operator.settings import platform_from_env
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
-_OPERATOR_SELECTOR = "app.kubernetes.io/part-of=nereid"
+_OPERATOR_SELECTOR = "app.kubernetes.io/name=nereid-operator"
 _IMAGE_VARIABLE = "NEREID_MODEL_RUNTIME_IMAGE"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CRD = f"{MODEL_DEPLOYMENT.plural}.{MODEL_DEPLOYMENT.group}"

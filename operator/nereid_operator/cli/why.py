@@ -108,7 +108,7 @@ def _causes(evidence: Evidence) -> Iterator[Cause]:
 
 def _next(model: Body, reason: str, causes: tuple[Cause, ...]) -> str:
     if reason in _HEADLINES:
-        return "Check that the operator is running: kubectl get pods -A -l app.kubernetes.io/part-of=nereid"
+        return "Check that the operator is running: kubectl get pods -A -l app.kubernetes.io/name=nereid-operator"
     return next_step(
         reason,
         name=_name(model),

@@ -5,6 +5,9 @@ Comes from plan/planner.py; goes to render/, which adds form and decides nothing
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,35 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """Who may reach the pods of a model, and what they may reach.
+
+    `clients` are peers in the words of NetworkPolicy, as the platform wrote them; they reach the ports that serve.
+    `egress_cidrs` are networks; link-local addresses are never among what they open.
+    """
+
+    operator_namespace: str
+    clients: tuple[Mapping[str, Any], ...]
+    egress_cidrs: tuple[str, ...] = ANYWHERE
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
-    """What the operator's settings say of the pods of every model."""
+    """What the operator's settings say of the pods of every model; without a network there are no rules for it."""
 
     image: Image
     proxy: Proxy | None = None
     ca_bundle: CaBundle | None = None
     image_pull_secrets: tuple[str, ...] = ()
+    network: Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What has to be there before any pod of a model, that of the resolve Job included; no network means no rules."""
+
+    owner: Owner
+    network: Network | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +220,7 @@ class Plan:
     """
 
     owner: Owner
+    surroundings: Surroundings
     revision: Revision
     replicas: int
     rollout: Rollout

@@ -52,6 +52,11 @@ def deployment_name(name: str, revision: str) -> str:
     return f"{name}-{revision}"
 
 
+def account_name(name: str) -> str:
+    """Return the name of the ServiceAccount; a model called `default` must not take the namespace's own."""
+    return f"{name}-model"
+
+
 def url(key: Key) -> str:
     """Return where the model answers inside the cluster."""
     return f"http://{key.name}.{key.namespace}.svc"

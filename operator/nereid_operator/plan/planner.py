@@ -20,6 +20,7 @@ from nereid_operator.plan.ir import (
     ResolveJob,
     Revision,
     Rollout,
+    Surroundings,
     Timing,
     Workload,
 )
@@ -31,6 +32,11 @@ RESOLVE_RETRIES = 2
 RESOLVE_DEADLINE_SECONDS = 600
 DRAIN_SECONDS = 60
 MAX_UNAVAILABLE = 1
+
+
+def surroundings(md: ModelDeployment, platform: Platform) -> Surroundings:
+    """Return what has to be there before any pod; known from the spec alone."""
+    return Surroundings(_owner(md), platform.network)
 
 
 def resolve_job(md: ModelDeployment, platform: Platform) -> ResolveJob:
@@ -69,6 +75,7 @@ def make_plan(
     rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
     return Plan(
         owner=owner,
+        surroundings=surroundings(md, platform),
         revision=Revision(
             owner=owner,
             name=deployment_name(owner.name, revision),

@@ -5,7 +5,7 @@ A pod that is not ready may always be evicted: one that cannot start must not ke
 
 from nereid_operator.api.resources import POD_DISRUPTION_BUDGET
 from nereid_operator.plan.ir import Owner
-from nereid_operator.render.metadata import Manifest, labels, metadata, selector
+from nereid_operator.render.metadata import Component, Manifest, labels, metadata, selector
 
 
 def disruption_budget(owner: Owner, revision: str, *, max_unavailable: int) -> Manifest:
@@ -13,7 +13,7 @@ def disruption_budget(owner: Owner, revision: str, *, max_unavailable: int) -> M
     return {
         "apiVersion": POD_DISRUPTION_BUDGET.api_version,
         "kind": POD_DISRUPTION_BUDGET.kind,
-        "metadata": metadata(owner, owner.name, labels(owner)),
+        "metadata": metadata(owner, owner.name, labels(owner, Component.REPLICA)),
         "spec": {
             "maxUnavailable": max_unavailable,
             "selector": {"matchLabels": selector(owner, revision)},

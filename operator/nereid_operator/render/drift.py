@@ -20,8 +20,14 @@ _MERGE_KEYS = {
 }
 
 
+# What the API server takes as a whole or not at all: a label more selects other pods, a word more lets others in.
+_ATOMIC = frozenset({"selector", "labelSelector", "podSelector", "ingress", "egress"})
+
+
 def differs(rendered: object, live: object, field: str = "") -> bool:
     """Return whether applying `rendered` would change `live`. `field` is the name under which both stand."""
+    if field in _ATOMIC:
+        return bool(rendered != live)
     if isinstance(rendered, Mapping):
         return not isinstance(live, Mapping) or any(
             differs(value, live.get(key), key) for key, value in rendered.items()

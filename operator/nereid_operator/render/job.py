@@ -7,7 +7,7 @@ from typing import Any
 
 from nereid_operator.api.resources import ANNOTATION_ATTEMPT, JOB
 from nereid_operator.plan.ir import ResolveJob
-from nereid_operator.render.metadata import Manifest, labels, metadata
+from nereid_operator.render.metadata import Component, Manifest, labels, metadata
 from nereid_operator.render.overlay import placement_fields, present, variables
 from nereid_operator.render.pod import (
     TMP_MOUNT,
@@ -26,11 +26,12 @@ FINAL_EXIT_CODE = 3
 
 def job(plan: ResolveJob) -> Manifest:
     """Return the resolve Job."""
+    object_labels = labels(plan.owner, Component.RESOLVE)
     return {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
         "metadata": {
-            **metadata(plan.owner, plan.name, labels(plan.owner)),
+            **metadata(plan.owner, plan.name, object_labels),
             "annotations": {ANNOTATION_ATTEMPT: str(plan.attempt)},
         },
         "spec": {
@@ -45,14 +46,14 @@ def job(plan: ResolveJob) -> Manifest:
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
             },
-            "template": {"metadata": {"labels": labels(plan.owner)}, "spec": _pod(plan)},
+            "template": {"metadata": {"labels": object_labels}, "spec": _pod(plan)},
         },
     }
 
 
 def _pod(plan: ResolveJob) -> dict[str, Any]:
     return {
-        **pod_defaults(),
+        **pod_defaults(plan.owner),
         **placement_fields(plan.placement),
         "restartPolicy": "Never",
         "containers": [

@@ -1,18 +1,39 @@
 """Labels, owner reference and object metadata that every child of a ModelDeployment carries. Pure."""
 
+from enum import StrEnum
 from typing import Any
 
-from nereid_operator.api.resources import LABEL_MANAGED_BY, LABEL_MODEL, LABEL_REVISION, MANAGED_BY, MODEL_DEPLOYMENT
+from nereid_operator.api.resources import (
+    LABEL_COMPONENT,
+    LABEL_MANAGED_BY,
+    LABEL_MODEL,
+    LABEL_REVISION,
+    MANAGED_BY,
+    MODEL_DEPLOYMENT,
+)
 from nereid_operator.plan.ir import Owner
 
 Manifest = dict[str, Any]
 
 
-def labels(owner: Owner) -> dict[str, str]:
-    """Return the labels of every child."""
+class Component(StrEnum):
+    """What an object is there for."""
+
+    MODEL = "model"  # every pod of the model
+    RESOLVE = "resolve"  # the resolve Job
+    REPLICA = "replica"  # the pods that serve
+
+
+def labels(owner: Owner, component: Component) -> dict[str, str]:
+    """Return the labels of a child: Kubernetes' recommended ones and our own.
+
+    No version is among them: pods would be replaced for a release that changes nothing about them.
+    """
     return {
         "app.kubernetes.io/name": "nereid-model",
         "app.kubernetes.io/instance": owner.name,
+        LABEL_COMPONENT: str(component),
+        "app.kubernetes.io/part-of": "nereid",
         LABEL_MANAGED_BY: MANAGED_BY,
         LABEL_MODEL: owner.name,
     }
@@ -20,7 +41,7 @@ def labels(owner: Owner) -> dict[str, str]:
 
 def revision_labels(owner: Owner, revision: str) -> dict[str, str]:
     """Return the labels of a revision's Deployment and pods."""
-    return {**labels(owner), LABEL_REVISION: revision}
+    return {**labels(owner, Component.REPLICA), LABEL_REVISION: revision}
 
 
 def selector(owner: Owner, revision: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ The contract of docs/architecture.md: user 65532, no capabilities, read-only roo
 
 from typing import Any
 
-from nereid_operator.plan.ir import ContainerResources, ModelSource, Proxy
+from nereid_operator.plan.ir import ContainerResources, ModelSource, Owner, Proxy
+from nereid_operator.plan.names import account_name
 
 USER_ID = 65532
 CREDENTIALS_PATH = "/var/run/nereid/credentials"
@@ -16,9 +17,10 @@ TMP_VOLUME = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 (the pod's own emptyDir)
 
 
-def pod_defaults() -> dict[str, Any]:
-    """Return the part of PodSpec that is the same in every pod."""
+def pod_defaults(owner: Owner) -> dict[str, Any]:
+    """Return the part of PodSpec that is the same in every pod of a model."""
     return {
+        "serviceAccountName": account_name(owner.name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {

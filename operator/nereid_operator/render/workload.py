@@ -9,7 +9,7 @@ from typing import Any
 
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE
 from nereid_operator.plan.ir import ContainerResources, Owner, Revision
-from nereid_operator.render.metadata import Manifest, labels, metadata, revision_labels, selector
+from nereid_operator.render.metadata import Component, Manifest, labels, metadata, revision_labels, selector
 from nereid_operator.render.overlay import environment, overlay_fields, pod_metadata, present, variables
 from nereid_operator.render.pod import (
     TMP_MOUNT,
@@ -66,7 +66,7 @@ def service(owner: Owner, revision: str) -> Manifest:
     return {
         "apiVersion": SERVICE.api_version,
         "kind": SERVICE.kind,
-        "metadata": metadata(owner, owner.name, labels(owner)),
+        "metadata": metadata(owner, owner.name, labels(owner, Component.REPLICA)),
         "spec": {
             "selector": selector(owner, revision),
             "ports": [
@@ -82,7 +82,7 @@ def service(owner: Owner, revision: str) -> Manifest:
 def _pod(revision: Revision) -> dict[str, Any]:
     source, timing = revision.workload.source, revision.workload.timing
     return {
-        **pod_defaults(),
+        **pod_defaults(revision.owner),
         **overlay_fields(revision.workload.pod),
         "topologySpreadConstraints": [_spread(revision)],
         "terminationGracePeriodSeconds": ENDPOINT_SECONDS + timing.drain_seconds + ENDPOINT_SECONDS,

@@ -26,6 +26,21 @@ CASES: dict[str, tuple[Any, Any, bool]] = {
         False,
     ),
     "a toleration was taken away": ({"tolerations": [{"key": "a"}]}, {"tolerations": []}, True),
+    "a label was added to what selects pods": (
+        {"selector": {"nereid.dev/model": "m"}},
+        {"selector": {"nereid.dev/model": "m", "app": "theirs"}},
+        True,
+    ),
+    "a rule for the network lets in another namespace": (
+        {"ingress": [{"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}]},
+        {
+            "ingress": [
+                {"from": [{"podSelector": {}, "namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
+            ]
+        },
+        True,
+    ),
+    "a rule for the network was removed": ({"egress": [{"ports": [{"port": 53}]}]}, {"egress": []}, True),
     "nothing is there": ({"a": {"b": 1}}, {}, True),
 }
 

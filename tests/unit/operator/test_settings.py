@@ -3,10 +3,11 @@
 import pytest
 
 from nereid_operator.errors import SettingsError
-from nereid_operator.plan.ir import CaBundle, Image, Platform, Proxy
+from nereid_operator.plan.ir import CaBundle, Image, Network, Platform, Proxy
 from nereid_operator.settings import Settings, from_env
 
 IMAGE = {"NEREID_MODEL_RUNTIME_IMAGE": "nereid.dev/model-runtime:1"}
+OPEN_NAMESPACE = Network("default", ({"podSelector": {}},))
 WRONG = {
     "no image": ({}, ("NEREID_MODEL_RUNTIME_IMAGE", "''", "must name an image")),
     "a port that is no number": (
@@ -39,11 +40,21 @@ WRONG = {
         ("NEREID_IMAGE_PULL_SECRETS", "'My_Key'", "Secrets separated by commas"),
     ),
     "a namespace with a dot": ({**IMAGE, "NEREID_WATCH_NAMESPACES": "a,b.c"}, ("NEREID_WATCH_NAMESPACES", "'b.c'")),
-}
+    "clients of the network that are no JSON": (
+        {**IMAGE, "NEREID_NETWORK_CLIENTS": "all"}, ("NEREID_NETWORK_CLIENTS", "'all'", "JSON list of peers")),
+    "clients of the network that are no list": ({**IMAGE, "NEREID_NETWORK_CLIENTS": "{}"}, ("'{}'",)),
+    "a client of the network that is everybody": ({**IMAGE, "NEREID_NETWORK_CLIENTS": "[{}]"}, ("'[{}]'",)),
+    "a client of the network with an unknown field": ({**IMAGE, "NEREID_NETWORK_CLIENTS": '[{"pods": {}}]'}, ("pods",)),
+    "an address range and pods in one client": (
+        {**IMAGE, "NEREID_NETWORK_CLIENTS": '[{"ipBlock": {"cidr": "::/0"}, "podSelector": {}}]'}, ("alone",)),
+    "a switch that is neither on nor off": ({**IMAGE, "NEREID_NETWORK_POLICY": "yes"}, ("'yes'", "true, false")),
+}  # fmt: skip
 
 
 def test_defaults():
-    assert from_env(IMAGE) == Settings(Platform(Image("nereid.dev/model-runtime:1", "IfNotPresent")))
+    assert from_env(IMAGE) == Settings(
+        Platform(Image("nereid.dev/model-runtime:1", "IfNotPresent"), network=OPEN_NAMESPACE)
+    )
 
 
 def test_an_empty_variable_counts_as_not_set():
@@ -78,6 +89,15 @@ def test_a_password_is_not_repeated():
     with pytest.raises(SettingsError) as caught:
         from_env({**IMAGE, "NEREID_HTTPS_PROXY": "http://me:secret@proxy:3128"})
     assert "secret" not in str(caught.value)
+
+
+def test_the_rules_for_the_network_know_where_the_operator_runs():
+    peers = '[{"namespaceSelector": {"matchLabels": {"team": "web"}}}]'
+    rules = Network("nereid-system", ({"namespaceSelector": {"matchLabels": {"team": "web"}}},))
+    there = {**IMAGE, "NEREID_POD_NAMESPACE": "nereid-system"}
+    assert from_env({**there, "NEREID_NETWORK_CLIENTS": peers}).platform.network == rules
+    assert from_env({**there, "NEREID_NETWORK_CLIENTS": "[]"}).platform.network == Network("nereid-system", ())
+    assert from_env({**there, "NEREID_NETWORK_POLICY": "false"}).platform.network is None
 
 
 @pytest.mark.parametrize(("environ", "words"), WRONG.values(), ids=WRONG.keys())
