@@ -20,6 +20,7 @@ from model_runtime.errors import (
     SourceUnreachable,
 )
 from model_runtime.fetch.source import Chunks
+from model_runtime.fetch.trust import ssl_context
 
 # Seconds. A host that says nothing for this long is taken for gone; the download then goes on from where it was.
 _TIMEOUT = httpx.Timeout(30, connect=10)
@@ -28,10 +29,13 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "nereid"}
 
 
 def make_client(arguments: SourceArguments) -> httpx.Client:
-    """Return the client: the system's certificates and those of `--ca-bundle`, and proxies from the environment."""
-    context = httpx.create_ssl_context()
-    if arguments.ca_bundle:
-        context.load_verify_locations(arguments.ca_bundle)
+    """Return the client; it finds its proxies in the environment.
+
+    Raises:
+        InvalidArgument: `--ca-bundle` holds no certificates.
+
+    """
+    context = ssl_context(arguments.ca_bundle)
     return httpx.Client(verify=context, timeout=_TIMEOUT, headers=_HEADERS, follow_redirects=True)
 
 

@@ -34,6 +34,9 @@ from model_runtime.selection import select
 
 _LIST_TIMEOUT_SECONDS = 30.0
 
+# The library would ask huggingface.co which agents there are and send what runs here, whatever hub a model names.
+constants.HF_HUB_DISABLE_TELEMETRY = True
+
 
 @contextmanager
 def hub_listing(arguments: SourceArguments) -> Iterator[Listing]:

@@ -21,6 +21,7 @@ from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMissing, InvalidModel, SourceNotFound, SourceUnreachable
 from model_runtime.fetch.http import status_error
 from model_runtime.fetch.source import CHUNK_BYTES, Chunks, Listing, listing_by_digest
+from model_runtime.fetch.trust import trusted_file
 from model_runtime.manifest import SUMS_NAME, FileEntry, Manifest, parse_sums
 from model_runtime.selection import select
 
@@ -34,7 +35,7 @@ def s3_listing(arguments: SourceArguments) -> Iterator[Listing]:
     """Give the listing of an `s3://` prefix."""
     uri = urlsplit(arguments.uri)
     prefix = f"{uri.path.strip('/')}/" if uri.path.strip("/") else ""
-    with closing(make_client(arguments)) as client:
+    with trusted_file(arguments.ca_bundle) as trusted, closing(make_client(arguments, trusted)) as client:
         folder = _Folder(client, uri.netloc, prefix)
         with reasons(arguments.uri):
             manifest = _manifest(folder)
@@ -78,8 +79,10 @@ def _manifest(folder: _Folder) -> Manifest:
     return Manifest.of(FileEntry(path, sizes[path], digest) for path, digest in digests.items())
 
 
-def make_client(arguments: SourceArguments) -> Any:  # noqa: ANN401 - boto3 makes its classes while it runs
+def make_client(arguments: SourceArguments, trusted: str | None) -> Any:  # noqa: ANN401 - made by boto3 while it runs
     """Return the S3 client; it never looks for credentials in the environment, in files or on the node.
+
+    `trusted` is the file of the authorities, None for the well-known ones. Proxies come from the environment.
 
     Raises:
         InvalidArgument: a Secret without the two keys.
@@ -101,7 +104,7 @@ def make_client(arguments: SourceArguments) -> Any:  # noqa: ANN401 - boto3 make
         "s3",
         endpoint_url=arguments.endpoint,
         region_name=arguments.region or _DEFAULT_REGION,
-        verify=str(arguments.ca_bundle) if arguments.ca_bundle else None,
+        verify=trusted,
         config=config,
     )
 

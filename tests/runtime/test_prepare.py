@@ -8,7 +8,7 @@ import pytest
 
 from model_runtime import prepare, resolve
 from tests.runtime.fetch.tiny import chat_model, with_sums
-from tests.runtime.fetch.webserver import WebServer, serving
+from tests.stack.webserver import WebServer, serving
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -16,7 +18,8 @@ from botocore.config import Config
 from model_runtime.fetch.retry import Clock, Patience
 from tests.binaries import cache_folder
 from tests.runtime.fetch.tiny import chat_model, with_sums
-from tests.runtime.fetch.webserver import WebServer, serving
+from tests.stack.certificates import Authority, make_authority
+from tests.stack.webserver import WebServer, serving
 
 S3_KEY, S3_SECRET = "nereid-test", "nereid-test-secret"
 
@@ -67,7 +70,7 @@ def versitygw_binary() -> Path:
 class S3Server:
     """A bucket `models` on loopback."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, trusted: Path | None = None) -> None:
         self.endpoint = endpoint
         self.client = boto3.client(
             "s3",
@@ -75,6 +78,7 @@ class S3Server:
             region_name="us-east-1",
             aws_access_key_id=S3_KEY,
             aws_secret_access_key=S3_SECRET,
+            verify=str(trusted) if trusted else None,
             config=Config(s3={"addressing_style": "path"}),
         )
 
@@ -100,24 +104,50 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    folder = tmp_path_factory.mktemp("s3")
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@contextmanager
+def running_s3(folder: Path, tls: Path | None = None, trusted: Path | None = None) -> Iterator[S3Server]:
+    """Run an S3 server until the block ends; `tls` holds its key and certificate, signed by what is `trusted`."""
     data, sidecar = folder / "data", folder / "sidecar"
     data.mkdir()
     sidecar.mkdir()
     port = _free_port()
-    command = [versitygw_binary(), "--port", f"127.0.0.1:{port}", "posix", "--sidecar", sidecar, data]
+    secure = ["--cert", tls, "--key", tls] if tls else []
+    command = [versitygw_binary(), "--port", f"127.0.0.1:{port}", *secure, "posix", "--sidecar", sidecar, data]
     environment = {"ROOT_ACCESS_KEY": S3_KEY, "ROOT_SECRET_KEY": S3_SECRET}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             _wait_for(port, process)
-            server = S3Server(f"http://127.0.0.1:{port}")
+            server = S3Server(f"{'https' if tls else 'http'}://127.0.0.1:{port}", trusted)
             server.client.create_bucket(Bucket="models")
             yield server
             server.client.close()
         finally:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """An authority that only its own certificate makes trusted."""
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: Authority) -> Path:
+    """Key and certificate of servers on loopback, and of the names that a proxy leads there."""
+    return authority.issue("loopback", "IP:127.0.0.1", "DNS:localhost", "DNS:*.models.test")
+
+
+@pytest.fixture(scope="session")
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 @pytest.fixture

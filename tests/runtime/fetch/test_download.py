@@ -16,7 +16,7 @@ from model_runtime.fetch.retry import Patience
 from model_runtime.manifest import FileEntry
 from tests.runtime.fetch.conftest import FakeTime
 from tests.runtime.fetch.tiny import chat_model
-from tests.runtime.fetch.webserver import Fault, WebServer
+from tests.stack.webserver import Fault, WebServer
 
 PATH = "model.safetensors"
 URL = f"/model/{PATH}"

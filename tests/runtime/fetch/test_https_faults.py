@@ -15,7 +15,7 @@ from model_runtime.repository import Serving
 from model_runtime.resolve import resolve
 from model_runtime.verify import Task
 from tests.runtime.fetch.tiny import chat_model, safetensors, with_sums
-from tests.runtime.fetch.webserver import Fault, WebServer
+from tests.stack.webserver import Fault, WebServer
 
 WEIGHTS = "/model/model.safetensors"
 SUMS = "/model/SHA256SUMS"

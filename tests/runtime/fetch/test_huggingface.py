@@ -1,45 +1,22 @@
-"""The commands against a hub on loopback, as processes: the hub's library reads its settings when it is imported."""
+"""The commands against a hub on loopback."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.runtime.fetch.hubserver import COMMIT, Hub, HubHandler
+from tests.runtime.fetch.command import run
 from tests.runtime.fetch.tiny import chat_model
-from tests.runtime.fetch.webserver import Fault, serving
+from tests.stack.hubserver import COMMIT, Hub, HubHandler
+from tests.stack.webserver import Fault, serving
 
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    files = {f"/{path}": content for path, content in chat_model().items()}
-    files |= {"/pytorch_model.bin": b"pickle", "/modeling_tiny.py": b"import os"}
-    with serving(Hub(files), HubHandler) as server:
+    files = {**chat_model(), "pytorch_model.bin": b"pickle", "modeling_tiny.py": b"import os"}
+    with serving(Hub({f"/acme/tiny/{path}": content for path, content in files.items()}), HubHandler) as server:
         assert isinstance(server, Hub)
         yield server
-
-
-def run(tmp_path: Path, module: str, *arguments: str, **environment: str) -> tuple[int, dict[str, object]]:
-    """Run the command with nothing of the caller's hub settings; return its exit code and its report."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    log = tmp_path / "termination-log"
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        f"model_runtime.{module}",
-        *arguments,
-        "--termination-log",
-        str(log),
-    ]
-    done = subprocess.run(command, env=kept | environment, capture_output=True, text=True, check=False, timeout=60)
-    assert log.exists(), done.stderr
-    return done.returncode, json.loads(log.read_text())
 
 
 def resolve(hub: Hub, tmp_path: Path, *arguments: str, uri: str = "hf://acme/tiny") -> tuple[int, dict[str, object]]:
@@ -80,7 +57,7 @@ def test_the_pinned_commit_is_prepared_without_code_or_pickle(hub: Hub, tmp_path
 @pytest.mark.parametrize("path", ["model.safetensors", "tokenizer.json"], ids=["by sha256", "by git's blob id"])
 def test_a_flipped_byte_is_a_mismatch(hub: Hub, tmp_path: Path, path: str) -> None:
     _, resolved = resolve(hub, tmp_path)
-    hub.faults[f"/{path}"] = Fault(flip_byte=1)
+    hub.faults[f"/acme/tiny/{path}"] = Fault(flip_byte=1)
     code, report = prepare(hub, tmp_path, str(resolved["digest"]))
     assert (code, report["reason"]) == (3, "DigestMismatch")
     assert path in str(report["message"])
@@ -93,7 +70,7 @@ def test_the_token_goes_to_the_hub_and_not_to_its_storage(hub: Hub, tmp_path: Pa
     (secret / "token").write_text("hf_secret\n")
     assert resolve(hub, tmp_path)[1]["reason"] == "SourceUnauthorized"
     assert resolve(hub, tmp_path, "--credentials", str(secret))[0] == 0
-    storage = [request.authorization for request in hub.requests if request.path == "/model.safetensors"]
+    storage = [request.authorization for request in hub.requests if request.path == "/acme/tiny/model.safetensors"]
     assert storage
     assert set(storage) == {None}
 

@@ -1,12 +1,18 @@
-"""A web server on loopback that serves a mapping of files with ranges, and fails in the ways that real ones do."""
+"""A web server that serves a mapping of files with ranges, and fails in the ways that real ones do.
 
+It needs nothing but Python: tests/stack/hub.py runs it in the cluster too.
+"""
+
+import mmap
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+Content = bytes | mmap.mmap
 
 
 @dataclass
@@ -33,7 +39,7 @@ class Request:
 
 @dataclass
 class WebServer:
-    files: dict[str, bytes]
+    files: Mapping[str, Content]
     faults: dict[str, Fault] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     port: int = 0
@@ -75,27 +81,23 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.status or content is None:
             self._answer(fault.status or 404, b"", {"Content-Length": "0"})
         else:
-            self._send(content + fault.append, fault)
+            self._send(_spoilt(content, fault), fault)
 
-    def _send(self, content: bytes, fault: Fault) -> None:
-        if fault.flip_byte is not None:
-            content = (
-                content[: fault.flip_byte] + bytes([content[fault.flip_byte] ^ 1]) + content[fault.flip_byte + 1 :]
-            )
+    def _send(self, content: Content, fault: Fault) -> None:
         begin, headers, status = 0, {}, 200
         wanted = self.headers.get("Range")
         if wanted and not fault.ignore_ranges:
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))
             headers = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
             status = 206
-        body = content[begin:]
+        body = memoryview(content)[begin:]
         headers["Content-Length"] = str(len(body))
         if fault.cut_at is not None:
             body = body[: max(0, fault.cut_at - begin)]
             self.close_connection = True
         self._answer(status, body, headers)
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _answer(self, status: int, body: bytes | memoryview, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -121,6 +123,22 @@ class Handler(BaseHTTPRequestHandler):
         """Keep the tests' output quiet."""
 
 
+def _spoilt(content: Content, fault: Fault) -> Content:
+    """Return what the fault makes of a content; without one, the very same."""
+    if fault.append:
+        content = content[:] + fault.append
+    if fault.flip_byte is not None:
+        flipped = bytes([content[fault.flip_byte] ^ 1])
+        content = content[: fault.flip_byte] + flipped + content[fault.flip_byte + 1 :]
+    return content
+
+
+def secured(server: ThreadingHTTPServer, tls: ssl.SSLContext) -> ThreadingHTTPServer:
+    """Return the server behind TLS; hands are shaken in the connection's own thread, so that nobody holds others up."""
+    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return server
+
+
 @contextmanager
 def serving(web: WebServer, handler: type[Handler] = Handler, tls: ssl.SSLContext | None = None) -> Iterator[WebServer]:
     """Serve on a free port of loopback until the block ends."""
@@ -128,7 +146,7 @@ def serving(web: WebServer, handler: type[Handler] = Handler, tls: ssl.SSLContex
     with ThreadingHTTPServer(("127.0.0.1", 0), bound) as server:
         web.port = server.server_port
         if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            secured(server, tls)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
