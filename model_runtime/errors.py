@@ -9,7 +9,8 @@
     │   ├── UnsafeFile            pickle, remote code, a path or link that leaves the folder
     │   ├── UnsupportedArchitecture   a model that no engine here can run
     │   ├── InvalidModel          files that are not a whole, well-formed model
-    │   └── InvalidArgument       a flag or a credential that cannot be right
+    │   ├── InvalidArgument       a flag or a credential that cannot be right
+    │   └── DeviceMissing         no GPU where the pod should run on one
     └── TransientError            exit code 1: it may mend itself
         ├── SourceUnreachable     no connection, cut off, timed out, 429 or 5xx
         └── InsufficientDisk      the volume is too small or full
@@ -71,6 +72,10 @@ class InvalidModel(PermanentError):  # noqa: N818
 
 class InvalidArgument(PermanentError):  # noqa: N818
     """A flag, or a file that a flag names, cannot be right."""
+
+
+class DeviceMissing(PermanentError):  # noqa: N818
+    """The accelerator that the pod asked for is not to be seen from inside it."""
 
 
 class SourceUnreachable(TransientError):  # noqa: N818

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from model_runtime import termination
 from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
+from model_runtime.engines.device import Device
 from model_runtime.errors import InvalidArgument, UnsafeFile
 from model_runtime.fetch.download import download
 from model_runtime.fetch.open_source import open_source
@@ -43,6 +44,7 @@ def command(argv: Sequence[str]) -> termination.Result:
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
     parser.add_argument("--max-batch-size", type=int, default=8, metavar="N")
     parser.add_argument("--max-queue-delay-microseconds", type=int, default=5000, metavar="N")
+    parser.add_argument("--device", choices=[device.value for device in Device], default=Device.CPU.value)
     namespace = parse(parser, argv)
     serving = Serving(
         served_name=namespace.served_name,
@@ -50,6 +52,7 @@ def command(argv: Sequence[str]) -> termination.Result:
         weights=PurePosixPath(namespace.weights),
         max_batch_size=namespace.max_batch_size,
         max_queue_delay_microseconds=namespace.max_queue_delay_microseconds,
+        device=Device(namespace.device),
     )
     patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
     return prepare(source_arguments(namespace), serving, namespace.repository, patience)

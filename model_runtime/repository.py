@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from model_runtime.engines.device import Device
 from model_runtime.errors import InvalidArgument
 from model_runtime.verify import Task
 
@@ -25,13 +26,14 @@ _BACKENDS: Mapping[Task, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What Triton is told: the name clients use, the task, the weights' folder and how requests are batched."""
+    """What Triton is told: the name clients use, the task, the weights' folder, batching, and the device."""
 
     served_name: str
     task: Task
     weights: PurePosixPath
     max_batch_size: int
     max_queue_delay_microseconds: int
+    device: Device = Device.CPU
 
     def __post_init__(self) -> None:
         """Check each field.
@@ -128,7 +130,8 @@ def _head(serving: Serving, max_batch_size: int) -> str:
 def _tail(serving: Serving) -> str:
     # One instance: the engine batches by itself, and a second one would load the weights again.
     instances = "instance_group [\n  {\n    count: 1\n    kind: KIND_CPU\n  }\n]\n"
-    return instances + _parameter("weights", str(serving.weights)) + _parameter("task", serving.task)
+    device = _parameter("device", serving.device) if serving.device is not Device.CPU else ""
+    return instances + _parameter("weights", str(serving.weights)) + _parameter("task", serving.task) + device
 
 
 def _tensors(direction: str, tensors: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from model_runtime.errors import ModelRuntimeError
 
 # The kubelet cuts the message here, and cut JSON is no JSON.
 MAX_BYTES = 4096
+DEFAULT_LOG = Path("/dev/termination-log")
 _MAX_MESSAGE_CHARACTERS = 1000
 
 Result = Mapping[str, object]
@@ -24,11 +25,16 @@ def run(argv: Sequence[str], command: Callable[[Sequence[str]], Result]) -> int:
         result, exit_code = command(argv), 0
     except ModelRuntimeError as error:
         result, exit_code = failure(error), error.exit_code
+    write(result, termination_log(argv))
+    return exit_code
+
+
+def write(result: Result, log: Path) -> None:
+    """Report to stdout and to the log."""
     text = encode(result)
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-    termination_log(argv).write_text(text)
-    return exit_code
+    log.write_text(text)
 
 
 def failure(error: ModelRuntimeError) -> Result:
@@ -51,7 +57,7 @@ def encode(result: Result) -> str:
 
 def add_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--termination-log` to a command's parser."""
-    parser.add_argument("--termination-log", type=Path, default=Path("/dev/termination-log"), metavar="FILE")
+    parser.add_argument("--termination-log", type=Path, default=DEFAULT_LOG, metavar="FILE")
 
 
 def termination_log(argv: Sequence[str]) -> Path:

@@ -4,6 +4,7 @@
     ├── ModelError                  the folder cannot be served: the process ends
     │   ├── UnsupportedModelError   a family or a setting of config.json that the engine does not have
     │   └── InvalidModelError       missing files, tensors or fields
+    ├── DeviceMissingError          no GPU where the model should run on one
     ├── InvalidRequestError         the client's fault: names the field and what would be right
     │   └── ContextLengthError      the prompt does not fit into the model's context
     ├── QueueFullError              the engine has no room: try again later
@@ -35,6 +36,10 @@ class UnsupportedModelError(ModelError):
 
 class InvalidModelError(ModelError):
     """The folder lacks something, or something in it contradicts the rest."""
+
+
+class DeviceMissingError(EngineError):
+    """torch sees no GPU, and the model should run on one."""
 
 
 class InvalidRequestError(EngineError):

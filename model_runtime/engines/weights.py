@@ -4,7 +4,9 @@ A model file states the tensors it wants with their shapes (`expected`); this mo
 or in the shards of `model.safetensors.index.json`. Called by `llama.load` and `bert.load`.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 
 import torch
@@ -14,6 +16,8 @@ from model_runtime.engines.config import read_json
 from model_runtime.engines.errors import InvalidModelError
 from model_runtime.engines.placement import Placement
 from model_runtime.engines.tensors import Shapes, check_names, check_shape
+
+_DTYPES: Mapping[str, torch.dtype] = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 def load_weights(
@@ -33,6 +37,17 @@ def load_weights(
                 if name in expected:
                     found[name] = _checked(name, file.get_tensor(name), expected[name], placement)
     return found
+
+
+def stored_dtype(folder: Path) -> torch.dtype:
+    """Return the dtype that most of a folder's weights are stored in; float32 for one the engine does not know."""
+    counts: Counter[str] = Counter()
+    for shard in _shards(folder):
+        with safe_open(shard, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
+                part = file.get_slice(name)
+                counts[part.get_dtype()] += prod(part.get_shape())
+    return _DTYPES.get(max(counts, key=lambda name: counts[name], default=""), torch.float32)
 
 
 def _shards(folder: Path) -> list[Path]:

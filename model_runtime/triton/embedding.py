@@ -13,10 +13,10 @@ import triton_python_backend_utils as pb_utils
 
 from model_runtime.engines import bert
 from model_runtime.engines.errors import ContextLengthError, EngineError
-from model_runtime.engines.placement import choose_placement
 from model_runtime.engines.tokenizer import Tokenizer, load_tokenizer
 from model_runtime.triton.failures import to_triton_error
 from model_runtime.triton.lifeline import Lifeline
+from model_runtime.triton.placing import place
 from model_runtime.triton.settings import read_settings
 from model_runtime.triton.tensors import Array, read_text
 
@@ -29,7 +29,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the weights and run them once; Triton reports the model ready after this."""
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        settings, placement = read_settings(args), choose_placement()
+        settings = read_settings(args)
+        placement = place(settings)
         self.model = bert.load(settings.weights, placement)
         self.tokenizer = load_tokenizer(settings.weights)
         bert.embed(self.model, [self.tokenizer.encode("warm up")])

@@ -15,12 +15,12 @@ import triton_python_backend_utils as pb_utils
 from model_runtime.engines import llama
 from model_runtime.engines.errors import EngineError, InvalidRequestError
 from model_runtime.engines.generate import Piece, generate, plan
-from model_runtime.engines.placement import choose_placement
 from model_runtime.engines.sampling import make_generator, parse_sampling_parameters
 from model_runtime.engines.scheduler import Scheduler
 from model_runtime.engines.tokenizer import load_tokenizer
 from model_runtime.triton.failures import to_triton_error
 from model_runtime.triton.lifeline import Lifeline
+from model_runtime.triton.placing import place
 from model_runtime.triton.settings import read_settings
 from model_runtime.triton.tensors import read_scalar, read_text, write_texts
 
@@ -46,7 +46,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Load the weights and generate once; Triton reports the model ready after this."""
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        settings, placement = read_settings(args), choose_placement()
+        settings = read_settings(args)
+        placement = place(settings)
         self.model = llama.load(settings.weights, placement)
         self.tokenizer = load_tokenizer(settings.weights)
         self._warm_up()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model_runtime.engines.device import Device
 from model_runtime.engines.errors import InvalidModelError
 
 DEFAULT_MAX_ACTIVE = 8
@@ -17,6 +18,7 @@ class ModelSettings:
 
     name: str
     weights: Path
+    device: Device = Device.CPU
     max_active: int = DEFAULT_MAX_ACTIVE
     max_queued: int = DEFAULT_MAX_QUEUED
 
@@ -30,9 +32,16 @@ def read_settings(args: dict[str, str]) -> ModelSettings:
     return ModelSettings(
         name=config["name"],
         weights=Path(parameters["weights"]),
+        device=_device(parameters.get("device", Device.CPU.value)),
         max_active=_positive(parameters, "max_active", DEFAULT_MAX_ACTIVE),
         max_queued=_positive(parameters, "max_queued", DEFAULT_MAX_QUEUED),
     )
+
+
+def _device(text: str) -> Device:
+    if text not in set(Device):
+        raise InvalidModelError(f"config.pbtxt: the parameter device is {text!r}; expected {' or '.join(Device)}")
+    return Device(text)
 
 
 def _positive(parameters: dict[str, Any], name: str, default: int) -> int:

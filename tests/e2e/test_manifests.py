@@ -63,6 +63,34 @@ BAD: dict[str, tuple[str, Any, str]] = {
         {"memory": "-1Gi"},
         "spec.runtime.resources.requests.memory",
     ),
+    "the CPU and an accelerator": (
+        "spec.runtime",
+        {"device": "CPU", "accelerator": {"count": 1}},
+        "spec.runtime.accelerator must be left out when spec.runtime.device is CPU",
+    ),
+    "an accelerator without a domain": (
+        "spec.runtime.accelerator.resourceName",
+        "gpu",
+        "spec.runtime.accelerator.resourceName",
+    ),
+    "an accelerator of Kubernetes' own": (
+        "spec.runtime.accelerator.resourceName",
+        "kubernetes.io/gpu",
+        "spec.runtime.accelerator.resourceName must be that of a device",
+    ),
+    "no accelerators": ("spec.runtime.accelerator.count", 0, "spec.runtime.accelerator.count"),
+    "more accelerators than a node has": ("spec.runtime.accelerator.count", 65, "spec.runtime.accelerator.count"),
+    "a device that is none": ("spec.runtime.device", "TPU", "spec.runtime.device: Unsupported value"),
+    "accelerators counted in two places": (
+        "spec.runtime",
+        {"accelerator": {"resourceName": "example.com/gpu"}, "resources": {"limits": {"example.com/gpu": 2}}},
+        "spec.runtime.resources must not name the accelerator's resource",
+    ),
+    "an accelerator among the resources alone": (
+        "spec.runtime.resources.requests",
+        {"nvidia.com/gpu": 1},
+        "spec.runtime.resources must not name the accelerator's resource",
+    ),
     "a label of the operator": (
         "spec.pod.labels",
         {"nereid.dev/model": "mine"},
@@ -117,6 +145,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "a secret": ("spec.model.credentials.secretName", "hub-token"),
     "a chat model": ("spec.model.task", "Chat"),
     "an embedding model": ("spec.model.task", "Embedding"),
+    "a GPU": ("spec.runtime.device", "GPU"),
+    "four GPUs of another name": ("spec.runtime.accelerator", {"resourceName": "nvidia.com/mig-1g.5gb", "count": 4}),
     "a served name": ("spec.model.servedName", "all-MiniLM_L6.v2"),
     "no replica": ("spec.replicas", 0),
     "many replicas": ("spec.replicas", 1000),

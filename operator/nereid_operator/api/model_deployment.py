@@ -7,12 +7,12 @@ api/validation.py turns into sentences. Every field here works; a field whose fe
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
 from nereid_operator.api.pod import Pod
-from nereid_operator.api.quantities import DURATION_PATTERN, QUANTITY_PATTERN
 from nereid_operator.api.resources import Body, Key
+from nereid_operator.api.runtime import Runtime
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_MAX_LENGTH = 40
@@ -24,11 +24,6 @@ URI_PATTERN = (
 CA_BUNDLE_KEY = "ca.crt"
 CONFIG_MAP_KEY_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"
-
-Quantity = Annotated[
-    str | int,
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 32}),
-]
 
 
 class Task(StrEnum):
@@ -104,39 +99,6 @@ class Model(ApiType):
     served_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)] | None = Field(
         default=None, description="Name of the model in requests; default metadata.name."
     )
-
-
-class Resources(ApiType):
-    """Kubernetes' resources of a container."""
-
-    requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = Field(
-        default=None, description="What the scheduler sets aside, by resource name."
-    )
-    limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = Field(
-        default=None, description="What the container may use at most, by resource name."
-    )
-
-
-class Batching(ApiType):
-    """How requests are put together into batches."""
-
-    max_batch_size: int = Field(default=8, ge=1, le=1024, description="Requests in one batch at most.")
-    max_queue_delay: str = Field(
-        default="5ms",
-        pattern=DURATION_PATTERN,
-        max_length=32,
-        description="How long a request may wait for others to share its batch, for example 5ms.",
-    )
-
-
-class Runtime(ApiType):
-    """How a replica runs."""
-
-    resources: Resources | None = Field(
-        default=None,
-        description="Resources of the container that runs the model; estimated from the model's size when left out.",
-    )
-    batching: Batching = Field(default_factory=Batching, description="How requests are put together into batches.")
 
 
 class Spec(ApiType):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, Resources, parse
+from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, parse
 from nereid_operator.api.pod_rules import pod_findings
-from nereid_operator.api.quantities import quantity
 from nereid_operator.api.resources import Body
+from nereid_operator.api.runtime_rules import runtime_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def validate(body: Body) -> ModelDeployment | tuple[Violation, ...]:
         md = parse(body)
     except ValidationError as error:
         return tuple(_violations_of(error))
-    return (*_source_violations(md), *_resource_violations(md), *_pod_violations(md)) or md
+    return (*_source_violations(md), *_runtime_violations(md), *_pod_violations(md)) or md
 
 
 def _violations_of(error: ValidationError) -> Iterator[Violation]:
@@ -60,30 +60,10 @@ def _source_violations(md: ModelDeployment) -> Iterator[Violation]:
         )
 
 
+def _runtime_violations(md: ModelDeployment) -> Iterator[Violation]:
+    yield from (Violation(field, message) for field, message in runtime_findings(md.spec.runtime))
+
+
 def _pod_violations(md: ModelDeployment) -> Iterator[Violation]:
     if md.spec.pod is not None:
         yield from (Violation(field, message) for field, message in pod_findings(md.spec.pod))
-
-
-def _resource_violations(md: ModelDeployment) -> Iterator[Violation]:
-    resources = md.spec.runtime.resources
-    if resources is None:
-        return
-    malformed = [*_malformed(resources, "requests"), *_malformed(resources, "limits")]
-    yield from malformed
-    if malformed:
-        return
-    limits = resources.limits or {}
-    for name, value in (resources.requests or {}).items():
-        if name in limits and quantity(value) > quantity(limits[name]):
-            yield Violation(
-                f"spec.runtime.resources.requests.{name}", f"is {value} and must be at most the limit, {limits[name]}"
-            )
-
-
-def _malformed(resources: Resources, side: str) -> Iterator[Violation]:
-    for name, value in (getattr(resources, side) or {}).items():
-        try:
-            quantity(value)
-        except ValueError as error:
-            yield Violation(f"spec.runtime.resources.{side}.{name}", str(error))

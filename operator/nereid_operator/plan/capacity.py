@@ -2,14 +2,16 @@
 
 The torch engine holds weights as float32 on the CPU, whatever type they are stored in: MiniLM (87 MiB, F32) needs
 1.3 x 87 MiB for them, SmolLM2-135M (257 MiB, BF16) 1.3 x 514 MiB. The factor covers activations and the KV cache.
+On a GPU weights and cache are in its own memory, which Kubernetes does not count; of the node's a replica then needs
+what CUDA takes, and room for one tensor at a time on its way from the disk to the device.
 """
 
 import math
 from collections.abc import Mapping
 
-from nereid_operator.api.model_deployment import Resources
 from nereid_operator.api.quantities import GIBIBYTE, MEBIBYTE, mebibytes
-from nereid_operator.plan.ir import ContainerResources
+from nereid_operator.api.runtime import Resources
+from nereid_operator.plan.ir import Accelerator, ContainerResources
 
 _FLOAT32_BYTES = 4
 _DTYPE_BYTES: Mapping[str, float] = {
@@ -24,6 +26,8 @@ _DTYPE_BYTES: Mapping[str, float] = {
 }
 _ACTIVATIONS_RATIO = 1.3
 _ENGINE_BYTES = 1 * GIBIBYTE  # Triton, Python stub, torch
+_CUDA_BYTES = 2 * GIBIBYTE  # CUDA's libraries and context
+_LARGEST_TENSOR_BYTES = 4 * GIBIBYTE  # the embedding of 128,256 words x 16,384 in two bytes
 _FRONTEND_BYTES = 256 * MEBIBYTE  # the OpenAI API with a tokenizer
 _WEIGHTS_RATIO = 1.1  # what the file system needs beside the bytes
 _SMALL_FILES_BYTES = 256 * MEBIBYTE  # logs, the generated repository, /tmp
@@ -36,12 +40,20 @@ FRONTEND = ContainerResources(
 )
 
 
-def triton_resources(wanted: Resources | None, *, size_bytes: int, dtype: str) -> ContainerResources:
-    """Return the spec's own resources, or an estimate: memory from the weights, a little CPU, no CPU limit."""
+def triton_resources(
+    wanted: Resources | None, accelerator: Accelerator | None, *, size_bytes: int, dtype: str
+) -> ContainerResources:
+    """Return the spec's own resources, or an estimate: memory from the weights, a little CPU, no CPU limit.
+
+    The accelerator is added to either, as request and as limit: Kubernetes wants both to be the same.
+    """
+    devices = {accelerator.resource_name: str(accelerator.count)} if accelerator else {}
     if wanted is not None:
-        return ContainerResources(requests=_texts(wanted.requests), limits=_texts(wanted.limits))
-    memory = mebibytes(_loaded_bytes(size_bytes, dtype) * _ACTIVATIONS_RATIO + _ENGINE_BYTES)
-    return ContainerResources(requests={"cpu": "200m", "memory": memory}, limits={"memory": memory})
+        requests, limits = _texts(wanted.requests), _texts(wanted.limits)
+        return ContainerResources(requests=requests | devices, limits=limits | devices)
+    needed = _host_bytes(size_bytes) if accelerator else _loaded_bytes(size_bytes, dtype) * _ACTIVATIONS_RATIO
+    memory = mebibytes(needed + _ENGINE_BYTES)
+    return ContainerResources(requests={"cpu": "200m", "memory": memory} | devices, limits={"memory": memory} | devices)
 
 
 def storage(size_bytes: int) -> str:
@@ -52,6 +64,11 @@ def storage(size_bytes: int) -> str:
 def startup_seconds(size_bytes: int) -> int:
     """Return how long loading may take before the replica counts as stuck."""
     return _SHORTEST_STARTUP_SECONDS + math.ceil(size_bytes / _SLOWEST_LOAD_BYTES_PER_SECOND)
+
+
+def _host_bytes(size_bytes: int) -> int:
+    """Return what of the node's memory a replica on a GPU needs beside the engine."""
+    return _CUDA_BYTES + min(size_bytes, _LARGEST_TENSOR_BYTES)
 
 
 def _loaded_bytes(size_bytes: int, dtype: str) -> float:

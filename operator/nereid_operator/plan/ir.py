@@ -147,6 +147,14 @@ class ContainerResources:
 
 
 @dataclass(frozen=True, slots=True)
+class Accelerator:
+    """Devices of the node that one replica gets, by the name under which its device plugin offers them."""
+
+    resource_name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batching:
     """Triton's dynamic batcher."""
 
@@ -164,7 +172,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What makes the pods of one revision what they are; the revision's hash is taken over this."""
+    """What makes the pods of one revision what they are; the revision's hash is taken over this.
+
+    `accelerator` is None for a model that runs on the CPU.
+    """
 
     source: ModelSource
     task: str
@@ -177,6 +188,7 @@ class Workload:
     image_name: str
     pod: PodOverlay | None
     proxy: Proxy | None
+    accelerator: Accelerator | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def resolve_job_name(name: str, model: Model, image: str, *ways: Placement | Pro
 
 def revision_hash(workload: Workload) -> str:
     """Return the hash over what makes the pods differ."""
-    values = _without(asdict(workload), "pod", "proxy")
+    values = _without(asdict(workload), "pod", "proxy", "accelerator")
     return digest_of(values | {"source": _without(values["source"], "ca_bundle")})
 
 

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from nereid_operator.api.model_deployment import Model, ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import duration_microseconds
+from nereid_operator.api.runtime import Accelerator as AcceleratorSpec
+from nereid_operator.api.runtime import Device, Runtime
 from nereid_operator.observe import DeploymentFacts
 from nereid_operator.plan import capacity
 from nereid_operator.plan.ir import (
+    Accelerator,
     Batching,
     CaBundle,
     ModelSource,
@@ -93,19 +96,31 @@ def make_plan(
 def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platform) -> Workload:
     """Return what makes the pods what they are."""
     runtime = md.spec.runtime
+    accelerator = planned_accelerator(runtime)
     return Workload(
         source=_source(md.spec.model, platform, revision=resolved.revision, digest=resolved.digest),
         task=str(resolved.task),
         served_name=md.served_name,
         batching=Batching(runtime.batching.max_batch_size, duration_microseconds(runtime.batching.max_queue_delay)),
         prepare=capacity.PREPARE,
-        triton=capacity.triton_resources(runtime.resources, size_bytes=resolved.size_bytes, dtype=resolved.dtype),
+        triton=capacity.triton_resources(
+            runtime.resources, accelerator, size_bytes=resolved.size_bytes, dtype=resolved.dtype
+        ),
         frontend=capacity.FRONTEND,
         timing=Timing(capacity.startup_seconds(resolved.size_bytes), DRAIN_SECONDS),
         image_name=platform.image.name,
         pod=pod_overlay(md.spec.pod, platform.image_pull_secrets),
         proxy=platform.proxy,
+        accelerator=accelerator,
     )
+
+
+def planned_accelerator(runtime: Runtime) -> Accelerator | None:
+    """Return the devices of a replica; None when it runs on the CPU."""
+    wanted = runtime.accelerator
+    if wanted is None and runtime.device is Device.GPU:
+        wanted = AcceleratorSpec()
+    return Accelerator(wanted.resource_name, wanted.count) if wanted else None
 
 
 def _max_unavailable(name: str, rollout: Rollout) -> int | None:

@@ -5,7 +5,7 @@ Model control is off: the repository holds the one model that `prepare` verified
 
 from typing import Any
 
-from nereid_operator.plan.ir import Revision
+from nereid_operator.plan.ir import Revision, Workload
 from nereid_operator.render.overlay import environment, variables
 from nereid_operator.render.pod import TMP_MOUNT, container_security, resources
 
@@ -36,8 +36,7 @@ def triton_container(revision: Revision, *, grace_seconds: int) -> dict[str, Any
         "name": "triton",
         "image": workload.image_name,
         "imagePullPolicy": revision.image_pull_policy,
-        "command": ["tritonserver"],
-        "args": _arguments(workload.timing.drain_seconds),
+        **_command(workload),
         "env": [*_THREADS, *variables(environment(workload.pod))],
         "ports": [
             {"name": "triton-http", "containerPort": HTTP_PORT},
@@ -67,6 +66,18 @@ def triton_container(revision: Revision, *, grace_seconds: int) -> dict[str, Any
         "resources": resources(workload.triton),
         "securityContext": container_security(),
         "volumeMounts": [{**MODEL_MOUNT, "readOnly": True}, TMP_MOUNT, SHARED_MEMORY_MOUNT],
+    }
+
+
+def _command(workload: Workload) -> dict[str, list[str]]:
+    """Return how Triton is started: on a GPU only after a look whether there is one."""
+    arguments = _arguments(workload.timing.drain_seconds)
+    if workload.accelerator is None:
+        return {"command": ["tritonserver"], "args": arguments}
+    asked = f"{workload.accelerator.count} {workload.accelerator.resource_name}"
+    return {
+        "command": ["python3", "-m", "model_runtime.require_gpu"],
+        "args": [f"--asked={asked}", "--", "tritonserver", *arguments],
     }
 
 

@@ -128,6 +128,7 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--repository={REPOSITORY_PATH}",
             f"--max-batch-size={workload.batching.max_batch_size}",
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
+            *(["--device=gpu"] if workload.accelerator else []),
         ],
         # The spec's own word wins.
         **present({"env": variables(proxy_variables(workload.proxy) | environment(workload.pod))}),

@@ -42,6 +42,9 @@ VALID = {
         }
     ),
     "an empty pod": _body(pod={}),
+    "a GPU": _body(runtime={"device": "GPU"}),
+    "an accelerator of another kind": _body(runtime={"accelerator": {"resourceName": "example.com/gpu", "count": 64}}),
+    "the CPU": _body(runtime={"device": "CPU", "resources": {"limits": {"memory": "1Gi"}}}),
     "whole numbers as quantities": _resources(limits={"cpu": 2}),
 }
 INVALID = {
@@ -104,6 +107,34 @@ INVALID = {
         "only s3:// and hf://",
     ),
     "a quantity that is none": (_resources(limits={"memory": "lots"}), "spec.runtime.resources.limits.memory", "lots"),
+    "the CPU and an accelerator": (
+        _body(runtime={"device": "CPU", "accelerator": {"count": 2}}),
+        "spec.runtime.accelerator",
+        "asks for 2 nvidia.com/gpu and must be left out when spec.runtime.device is CPU",
+    ),
+    "an accelerator without a domain": (
+        _body(runtime={"accelerator": {"resourceName": "gpu"}}),
+        "spec.runtime.accelerator.resourceName",
+        "gpu",
+    ),
+    "an accelerator of Kubernetes' own": (
+        _body(runtime={"accelerator": {"resourceName": "kubernetes.io/gpu"}}),
+        "spec.runtime.accelerator.resourceName",
+        "must be that of a device",
+    ),
+    "no accelerators": (_body(runtime={"accelerator": {"count": 0}}), "spec.runtime.accelerator.count", "0"),
+    "65 accelerators": (_body(runtime={"accelerator": {"count": 65}}), "spec.runtime.accelerator.count", "65"),
+    "a device that is none": (_body(runtime={"device": "TPU"}), "spec.runtime.device", "TPU"),
+    "accelerators counted in two places": (
+        _body(runtime={"accelerator": {"count": 1}, "resources": {"limits": {"nvidia.com/gpu": 2}}}),
+        "spec.runtime.resources.limits.nvidia.com/gpu",
+        "how many stands in spec.runtime.accelerator.count",
+    ),
+    "an accelerator among the resources alone": (
+        _resources(requests={"nvidia.com/gpu": 1}),
+        "spec.runtime.resources.requests.nvidia.com/gpu",
+        "must be left out",
+    ),
     "a request above its limit": (
         _resources(requests={"memory": "2Gi"}, limits={"memory": "1Gi"}),
         "spec.runtime.resources.requests.memory",
