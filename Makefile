@@ -46,6 +46,9 @@ test-e2e: venv ## End-to-end tests on a real Kubernetes
 	python -m tests.cluster build
 	pytest tests/e2e; rc=$$?; $(if $(NEREID_KEEP_CLUSTER),,python -m tests.cluster down;) exit $$rc
 
+bench: venv ## A benchmark by name: make bench NAME=control SIZES=500,1000
+	python -m bench $(NAME) $(if $(SIZES),--sizes $(SIZES))
+
 lint: venv ## ruff, mypy --strict, layers, chart, generated files
 	ruff format --check .
 	ruff check .
@@ -67,4 +70,4 @@ lock: venv ## Pin the newest allowed versions
 clean: ## Take the cluster down; caches stay in the user's cache directory
 	$(PYTHON) -m tests.cluster down
 
-.PHONY: help venv demo test test-fast test-e2e lint generate lock clean
+.PHONY: help venv demo test test-fast test-e2e bench lint generate lock clean
