@@ -39,6 +39,9 @@ def make_settings() -> kopf.OperatorSettings:
     """Return kopf's settings: no Events of its own, children filtered by the server, memory freed at once."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    # It would list and watch all namespaces and definitions. A definition that goes ends the process, and the next one
+    # waits at its first list until it is there again.
+    settings.scanning.disabled = True
     settings.queueing.idle_timeout = 0.1
     settings.networking.connect_timeout = CONNECT_SECONDS
     settings.networking.request_timeout = REQUEST_SECONDS

@@ -25,6 +25,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 nereid.dev/system: "true"
 {{- end -}}
 
+{{- /* A digest, where one is set, says more than the tag: it is what is pulled. */ -}}
 {{- define "nereid.image" -}}
-{{- printf "%s/%s:%s" .root.Values.image.registry .name (default .root.Chart.AppVersion .root.Values.image.tag) -}}
+{{- $image := .root.Values.image -}}
+{{- if .digest -}}
+{{- printf "%s/%s@%s" $image.registry .name .digest -}}
+{{- else -}}
+{{- printf "%s/%s:%s" $image.registry .name (default .root.Chart.AppVersion $image.tag) -}}
+{{- end -}}
 {{- end -}}
