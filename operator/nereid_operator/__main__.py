@@ -126,7 +126,10 @@ async def _run_until_end(
         identity=KOPF_IDENTITY,
     )
     resync = asyncio.create_task(feed.resync(every_seconds=settings.resync_seconds), name="resync")
-    await _first_to_end(asyncio.create_task(campaign, name="campaign"), resync, *watches)
+    try:
+        await _first_to_end(asyncio.create_task(campaign, name="campaign"), resync, *watches)
+    finally:
+        await _end_watchers()
 
 
 async def _first_to_end(*tasks: asyncio.Task[Any]) -> None:
@@ -139,6 +142,18 @@ async def _first_to_end(*tasks: asyncio.Task[Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _end_watchers() -> None:
+    """End what kopf leaves running when one of its watches fails: the others.
+
+    asyncio.run cancels everything at once; a watcher then takes it for a pause, since the task that tells it of pauses
+    ends with it, and goes on for ever.
+    """
+    watchers = [task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")]
+    for task in watchers:
+        task.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
 
 
 def _now() -> datetime:

@@ -52,13 +52,14 @@ class Write:
 class FakeApiServer(kmock.KubernetesScaffold):
     """The server; `store` holds what is, `writes` what was asked to be changed apart from Leases, in order.
 
-    `log` holds the same writes with who sent them.
+    `log` holds the same writes with who sent them. A kind in `undefined` is one whose definition was deleted.
     """
 
     store: dict[StoreKey, Object] = attrs.field(factory=dict)
     writes: list[str] = attrs.field(factory=list)
     log: list[Write] = attrs.field(factory=list)
     refuse: Callable[[str, str], str | None] = lambda _method, _path: None
+    undefined: set[Any] = attrs.field(factory=set)
     _version: int = 1
     _watchers: list[tuple[Any, str, asyncio.Queue[Any]]] = attrs.field(factory=list)
 
@@ -115,6 +116,8 @@ class FakeApiServer(kmock.KubernetesScaffold):
         put = request.method == kmock.method.PUT
         if (request.action is None and not put) or request.resource not in self.resources:
             return await super()._handle(request)
+        if request.resource in self.undefined:
+            return _failure(404, "404 page not found")
         if request.action not in READS:
             message = self.refuse(request.method.value, request.url.path)
             if message:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import kmock
 import pytest
 
 from tests.handlers import cluster
 from tests.handlers.conftest import DEADLINE_SECONDS, until
 from tests.handlers.fake_api_server import FakeApiServer
 
+MODELS = kmock.resource("nereid.dev/v1alpha1/modeldeployments")
 LEASES = "coordination.k8s.io/v1/leases"
 # Too long to be waited for: who leads in spite of it was handed the Lease.
 LONG_SECONDS = 3600
@@ -181,6 +183,21 @@ async def test_an_operator_that_never_reached_the_api_server_is_alive_and_ends_w
         alone.signal(signal.SIGTERM)
         async with asyncio.timeout(5):
             assert await alone.running.wait() == 0
+
+
+async def test_a_leader_whose_definition_is_deleted_ends_hands_over_and_waits_for_it_anew(
+    api: FakeApiServer, start: Start
+):
+    async with start("a", lease_seconds=LONG_SECONDS) as alone:
+        await alone.says_of_itself("nereid_leader 1.0")
+        api.undefined.add(MODELS)
+        api.hang_up()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert await alone.running.wait() == 1
+    assert api.leader() == ""
+    async with start("b", lease_seconds=LONG_SECONDS, ready_status=503) as another:
+        api.undefined.clear()
+        await another.says_of_itself("nereid_leader 1.0")
 
 
 async def _takes_over(api: FakeApiServer, name: str) -> None:

@@ -26,7 +26,7 @@ from tests.cluster.embedded.cgroups import cgroups, make_cgroups, remove_cgroups
 from tests.cluster.embedded.dns import resolves
 from tests.cluster.embedded.imagestore import load_archive, load_system_images, loaded_images
 from tests.cluster.embedded.layout import Layout
-from tests.cluster.embedded.network import make_network, network_names, remove_network
+from tests.cluster.embedded.network import link_holder, make_network, network_names, remove_network
 from tests.cluster.embedded.node import MOUNT_POINTS, members, start_supervisor, stop, supervisor
 from tests.cluster.embedded.stages import stage_file
 from tests.cluster.errors import CommandError, DiskSpaceError, LeftoverError, NotReadyError, NotRunningError
@@ -210,8 +210,9 @@ def leftovers(layout: Layout) -> list[str]:
     """Return what there is of a cluster: nothing, after `down`."""
     left = [f"process {process.pid} {process.command[0]}" for process in members(layout)]
     left += [f"network namespace {layout.name}"] if layout.name in network_names() else []
-    left += [f"interface {layout.link}"] if Path(f"/sys/class/net/{layout.link}").exists() else []
-    left += [f"route {line}" for line in run("ip", "-4", "route", "show", "root", str(layout.block)).splitlines()]
+    if link_holder(layout) == layout.name:
+        left += [f"interface {layout.link}"]
+        left += [f"route {line}" for line in run("ip", "-4", "route", "show", "root", str(layout.block)).splitlines()]
     left += [f"cgroup {path}" for path in cgroups(layout)]
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     left += [f"mount {path}" for path in mounts if path.startswith((str(layout.state), *map(str, MOUNT_POINTS)))]

@@ -11,7 +11,7 @@ from tests.cluster.errors import ClusterError
 
 def make_network(layout: Layout) -> None:
     """Make the namespace, the link and the route where they are missing; ClusterError when another cluster has them."""
-    holder = _link_holder(layout)
+    holder = link_holder(layout)
     if holder not in {"", layout.name}:
         raise ClusterError(f"the addresses {layout.block} are cluster {holder}'s; give this one another --name")
     if not succeeds("ip", "netns", "exec", layout.name, "true"):
@@ -20,7 +20,7 @@ def make_network(layout: Layout) -> None:
     for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.disable_ipv6=1"):
         run("ip", "netns", "exec", layout.name, "sysctl", "-q", "-w", setting)
     run("ip", "-n", layout.name, "link", "set", "lo", "up")
-    if not _link_holder(layout):
+    if not link_holder(layout):
         _make_link(layout)
 
 
@@ -29,7 +29,7 @@ def remove_network(layout: Layout) -> None:
 
     A cluster of another name may have the same link: that one is left alone.
     """
-    if _link_holder(layout) == layout.name:
+    if link_holder(layout) == layout.name:
         run("ip", "link", "delete", layout.link)
     if layout.name in network_names():
         run("ip", "netns", "delete", layout.name)
@@ -40,7 +40,7 @@ def network_names() -> list[str]:
     return [line.split()[0] for line in run("ip", "netns", "list").splitlines() if line.strip()]
 
 
-def _link_holder(layout: Layout) -> str:
+def link_holder(layout: Layout) -> str:
     """Return the name of the cluster whose namespace holds the other end of the link; empty where there is no link."""
     if not succeeds("ip", "link", "show", layout.link):
         return ""
