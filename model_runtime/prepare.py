@@ -18,6 +18,8 @@ from model_runtime.engines.device import Device
 from model_runtime.errors import InvalidArgument, UnsafeFile
 from model_runtime.fetch.download import download
 from model_runtime.fetch.open_source import open_source
+from model_runtime.fetch.progress import Progress
+from model_runtime.fetch.progress_server import serving_progress
 from model_runtime.fetch.retry import Patience, retry
 from model_runtime.manifest import Manifest
 from model_runtime.repository import Serving, model_repository
@@ -45,6 +47,7 @@ def command(argv: Sequence[str]) -> termination.Result:
     parser.add_argument("--max-batch-size", type=int, default=8, metavar="N")
     parser.add_argument("--max-queue-delay-microseconds", type=int, default=5000, metavar="N")
     parser.add_argument("--device", choices=[device.value for device in Device], default=Device.CPU.value)
+    parser.add_argument("--progress-port", type=_port, metavar="N", help="where GET /progress is answered meanwhile")
     namespace = parse(parser, argv)
     serving = Serving(
         served_name=namespace.served_name,
@@ -55,10 +58,21 @@ def command(argv: Sequence[str]) -> termination.Result:
         device=Device(namespace.device),
     )
     patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
-    return prepare(source_arguments(namespace), serving, namespace.repository, patience)
+    progress = Progress(report=write_line, now=patience.clock.now)
+    with serving_progress(progress, namespace.progress_port, write_line):
+        return prepare(source_arguments(namespace), serving, namespace.repository, patience, progress)
 
 
-def prepare(arguments: SourceArguments, serving: Serving, repository: Path, patience: Patience) -> dict[str, str | int]:
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise ValueError(text)
+    return port
+
+
+def prepare(
+    arguments: SourceArguments, serving: Serving, repository: Path, patience: Patience, progress: Progress
+) -> dict[str, str | int]:
     """Bring the model to the disk and write the repository; return what was fetched.
 
     Raises:
@@ -72,7 +86,7 @@ def prepare(arguments: SourceArguments, serving: Serving, repository: Path, pati
     with ExitStack() as stack:
         listing = retry(patience, lambda: stack.enter_context(open_source(arguments)))
         digest = check_digest(listing, arguments.digest)
-        download(listing, weights, patience, write_line)
+        download(listing, weights, patience, progress)
     verify_folder(weights, listing.manifest, serving.task)
     write_repository(repository, model_repository(serving))
     return {"digest": digest, "bytes": listing.manifest.size, "files": len(listing.manifest.files)}

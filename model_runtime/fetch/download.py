@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Download:
     cancelled: threading.Event
 
 
-def download(listing: Listing, folder: Path, patience: Patience, report: Callable[[str], None]) -> None:
+def download(listing: Listing, folder: Path, patience: Patience, progress: Progress) -> None:
     """Fetch every file of the listing into the folder, a few at a time. What is already there is hashed, not trusted.
 
     Raises:
@@ -53,13 +53,16 @@ def download(listing: Listing, folder: Path, patience: Patience, report: Callabl
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [entry for entry in listing.manifest.files if not _is_complete(folder, entry)]
-    report(f"{len(listing.manifest.files) - len(missing)} of {len(listing.manifest.files)} files are there already")
+    count, total = len(listing.manifest.files), listing.manifest.size
+    progress.report(f"{count - len(missing)} of {count} files are there already")
     check_disk(folder, missing, shutil.disk_usage(folder).free)
+    progress.begin(total)
+    progress.find(total - _size(missing))
     job = Download(
         folder=folder,
         open=listing.open,
         patience=patience,
-        progress=Progress(total=_size(missing), report=report, now=patience.clock.now),
+        progress=progress,
         cancelled=threading.Event(),
     )
     with ThreadPoolExecutor(_PARALLEL_FILES) as pool:
@@ -68,8 +71,7 @@ def download(listing: Listing, folder: Path, patience: Patience, report: Callabl
         job.cancelled.set()
     errors = [error for future in futures if (error := future.exception())]
     raise_first(errors)
-    if missing:
-        job.progress.finish()
+    progress.finish()
 
 
 def raise_first(errors: Iterable[BaseException]) -> None:
@@ -112,7 +114,7 @@ def _fetch_verified(job: Download, entry: FileEntry, part: Path) -> None:
     fetched = _fetch_part(job, entry, part)
     if not fetched.in_one_piece and fetched.digest != entry.digest:
         part.unlink()
-        job.progress.add(-entry.size)
+        job.progress.find(-entry.size)
         fetched = _fetch_part(job, entry, part)
     if fetched.digest != entry.digest:
         raise DigestMismatch(f"{entry.path}: its bytes hash to {fetched.digest}: expected {entry.digest}")
@@ -135,7 +137,7 @@ def _fetch_part(job: Download, entry: FileEntry, part: Path) -> Fetched:
     with part.open("ab") as file:
         hasher = Hasher.of(entry)
         _hash_file(hasher, part)
-        job.progress.add(begin)
+        job.progress.find(begin)
         failures, received = 0, begin
         while received < entry.size:
             try:

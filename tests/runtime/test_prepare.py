@@ -1,6 +1,7 @@
 """The command line of prepare: what lies on the disk afterwards, again after a restart, and what is refused."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,15 @@ def test_a_link_to_a_folder_is_refused(web: WebServer, tmp_path: Path) -> None:
     assert run(web, tmp_path)[1]["reason"] == "UnsafeFile"
 
 
+def test_a_progress_that_cannot_be_served_harms_nothing(
+    web: WebServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(web, tmp_path, "--progress-port", str(port))[0] == 0
+    assert f"the progress is not served on port {port}" in capsys.readouterr().out
+
+
 INVALID = [
     ("a served name that leaves the folder", ("--served-name", "../x"), "--served-name"),
     ("a batch size that is no number", ("--max-batch-size", "many"), "--max-batch-size"),
@@ -76,6 +86,7 @@ INVALID = [
     ("a task that is not resolved", ("--task", "Auto"), "--task Auto"),
     ("no digest", ("--digest", ""), "--digest"),
     ("no revision", ("--revision", ""), "--revision"),
+    ("a port that is none", ("--progress-port", "70000"), "--progress-port"),
 ]
 
 

@@ -32,6 +32,7 @@ from nereid_operator.render.triton import (
 )
 
 FRONTEND_PORT = 8080
+PROGRESS_PORT = 8082
 SERVICE_PORT = 80
 WEIGHTS_PATH = "/var/lib/nereid/weights"
 SHARED_MEMORY_SIZE = "256Mi"
@@ -129,7 +130,9 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--max-batch-size={workload.batching.max_batch_size}",
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
             *(["--device=gpu"] if workload.accelerator else []),
+            f"--progress-port={PROGRESS_PORT}",
         ],
+        "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
         # The spec's own word wins.
         **present({"env": variables(proxy_variables(workload.proxy) | environment(workload.pod))}),
         "terminationMessagePolicy": "FallbackToLogsOnError",

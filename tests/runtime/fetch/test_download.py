@@ -12,6 +12,7 @@ from model_runtime.errors import InsufficientDisk, InvalidArgument, SourceUnreac
 from model_runtime.fetch import download as module
 from model_runtime.fetch.download import Cancelled, check_disk, download, raise_first
 from model_runtime.fetch.https import https_listing
+from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.manifest import FileEntry
 from tests.runtime.fetch.conftest import FakeTime
@@ -26,7 +27,7 @@ CONTENT = chat_model()[PATH]
 def fetch(web: WebServer, folder: Path, patience: Patience) -> list[str]:
     lines: list[str] = []
     with https_listing(SourceArguments(uri=f"{web.url}/model/")) as listing:
-        download(listing, folder, patience, lines.append)
+        download(listing, folder, patience, Progress(report=lines.append, now=patience.clock.now))
     assert not list(folder.rglob("*.part"))
     for path, content in chat_model().items():
         assert (folder / path).read_bytes() == content
@@ -148,7 +149,7 @@ def test_a_token_is_sent_to_the_host_but_not_where_it_redirects(
     web.files["/elsewhere"] = CONTENT
     arguments = SourceArguments(uri=f"{web.url}/model", credentials=tmp_path / "secret")
     with https_listing(arguments) as listing:
-        download(listing, tmp_path / "weights", patience, lambda _: None)
+        download(listing, tmp_path / "weights", patience, Progress(report=lambda _: None, now=patience.clock.now))
     sent = {request.path: request.authorization for request in web.requests}
     assert sent[URL] == "Bearer s3cret"
     assert sent["/elsewhere"] is None
