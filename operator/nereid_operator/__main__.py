@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import kopf
@@ -22,14 +23,17 @@ from nereid_operator import health, logs
 from nereid_operator.cache import Cache
 from nereid_operator.clients.connection import Connection, connect
 from nereid_operator.clients.kube import AiohttpTransport, GuardedTransport, KubeClient
+from nereid_operator.clients.progress import ProgressClient
 from nereid_operator.duty import Duty
-from nereid_operator.election import Candidate, Election
+from nereid_operator.election import Candidate, Election, Work
 from nereid_operator.errors import NereidError
 from nereid_operator.feed import Feed
+from nereid_operator.fetches import Fetches
 from nereid_operator.handlers import make_registry, make_settings
 from nereid_operator.metrics import Metrics
 from nereid_operator.queue import HEARTBEAT_SECONDS, Workers
 from nereid_operator.reconciler import Reconciler
+from nereid_operator.reporter import Reporter
 from nereid_operator.settings import Settings, from_env
 
 # A leader must notice that it was suspended together with its machine: others have taken over meanwhile.
@@ -51,7 +55,10 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     election = _election(settings, KubeClient(transport))
     guarded = GuardedTransport(transport, election.check)
     kube, cache = KubeClient(guarded), Cache()
-    reconciler = Reconciler(cache, kube, settings.platform, now=_now)
+    pods = ProgressClient()
+    fetches = Fetches(cache, pods.read, clock=_seconds)
+    reporter = Reporter(cache, kube, clock=_seconds)
+    reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, now=_now)
     metrics = Metrics(depth=lambda: duty.depth, leader=lambda: election.leading)
     reconcile = metrics.counted(reconciler.reconcile)
     duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds))
@@ -66,9 +73,11 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
         await _first_to_end(asyncio.create_task(feed.first_list()), asyncio.create_task(stop.wait()))
         if not stop.is_set():
             _log.info("listed everything; watching %s", ", ".join(settings.watch_namespaces) or "all namespaces")
-            await _run_until_end(settings, connection, feed, _campaign(election, duty, guarded), stop)
+            work = partial(_lead, duty, fetches)
+            await _run_until_end(settings, connection, feed, _campaign(election, work, guarded), stop)
     finally:
         await runner.cleanup()
+        await pods.close()
         await transport.close()
 
 
@@ -84,10 +93,15 @@ def _election(settings: Settings, kube: KubeClient) -> Election:
     )
 
 
-async def _campaign(election: Election, duty: Duty, writes: GuardedTransport) -> None:
+async def _lead(duty: Duty, fetches: Fetches) -> None:
+    """Do what a leader does until cancelled."""
+    await _first_to_end(asyncio.create_task(duty.run()), asyncio.create_task(fetches.run(duty.add)))
+
+
+async def _campaign(election: Election, work: Work, writes: GuardedTransport) -> None:
     """Take part in the election; cancelled, the work ends, its last writes arrive, and then the Lease is given up."""
     try:
-        await election.run(duty.run)
+        await election.run(work)
     finally:
         await writes.settled(within_seconds=SETTLE_SECONDS)
         await election.release()

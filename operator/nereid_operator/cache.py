@@ -104,6 +104,11 @@ class Cache:
         """Return its pods, by name."""
         return tuple(entry.facts for entry in self._of(POD, key) if entry.facts is not None)
 
+    def every_pod(self) -> Iterator[tuple[Key, PodFacts]]:
+        """Yield all pods there are, with the ModelDeployments that they belong to."""
+        for key, entries in self._entries.get(POD, {}).items():
+            yield from ((key, entry.facts) for entry in entries.values() if entry.facts is not None)
+
     def child(self, resource: Resource, key: Key, name: str) -> Body | None:
         """Return one child by name."""
         return self._get(resource, key, name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, MODEL_DEPLOYMENT, Body
+from nereid_operator.progress import FetchProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class ContainerFacts:
     exit_code: int | None
     exit_reason: str
     termination_message: str
+    restarts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,13 @@ class PodFacts:
     """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words.
 
     `failure` says why the pod as a whole failed (evicted, preempted). `mounted` names what must be there before it can
-    start: "Secret bucket-key", "ConfigMap roots (key ca.crt)".
+    start: "Secret bucket-key", "ConfigMap roots (key ca.crt)". `fetch` is what `prepare` itself tells, which no object
+    of the API server says.
     """
 
     name: str
+    uid: str
+    ip: str
     revision: str
     job: str
     created: str
@@ -46,6 +51,7 @@ class PodFacts:
     mounted: tuple[str, ...]
     init_containers: tuple[ContainerFacts, ...]
     containers: tuple[ContainerFacts, ...]
+    fetch: FetchProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ def pod_facts(body: Body) -> PodFacts:
     scheduled = conditions.get("PodScheduled", {})
     return PodFacts(
         name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        ip=status.get("podIP", ""),
         revision=labels.get(LABEL_REVISION, ""),
         job=labels.get(LABEL_JOB_NAME, ""),
         created=metadata.get("creationTimestamp", ""),
@@ -135,7 +143,13 @@ def _container_facts(status: Body) -> ContainerFacts:
         exit_code=ended.get("exitCode"),
         exit_reason=ended.get("reason", ""),
         termination_message=ended.get("message", ""),
+        restarts=status.get("restartCount", 0),
     )
+
+
+def is_fetching(pod: PodFacts) -> bool:
+    """Return whether `prepare` runs in the pod."""
+    return not pod.terminating and any(container.running for container in pod.init_containers)
 
 
 def deployment_facts(body: Body) -> DeploymentFacts:

@@ -4,7 +4,7 @@ Called by the work queue with a key. Safe to repeat: it looks at state, never at
 A spec that is invalid or cannot be resolved ends the pass before anything is touched, so what serves goes on serving.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,14 +15,16 @@ from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import RefusalError, RejectedError
-from nereid_operator.observe import DeploymentFacts, deployment_facts, is_owned, selected_revision
+from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
 from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
+from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import Child, protecting, serving, surrounding
-from nereid_operator.reporter import report
+from nereid_operator.reporter import Reporter
 from nereid_operator.resolver import Resolver
 from nereid_operator.status import Problem, Reading
+from nereid_operator.status_writes import FIGURES_SECONDS
 from nereid_operator.writer import Writer
 
 # Nothing tells us when a quota is raised or a name becomes free, so a refused pass looks again by itself.
@@ -31,22 +33,27 @@ REFUSED_AGAIN_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """What a pass needs: what was seen, whom to write to, what the platform wants, what time it is."""
+    """What a pass needs: what was seen, whom to write to, what the platform wants, how far fetches are, what time it is."""
 
     cache: Cache
     kube: KubeClient
     platform: Platform
+    reporter: Reporter
+    fetch_of: Callable[[PodFacts], FetchProgress | None]
     now: Callable[[], datetime]
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the cluster one step towards the spec; return the seconds after which to look again, None for never."""
         body = self.cache.model_deployment(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
+            self.reporter.forget(key)
             return None
         now = self.now()
         reading = await self._pass(key, body, now)
-        await report(body, reading, cache=self.cache, kube=self.kube, now=now)
-        return _again_seconds(reading, now)
+        put_off = await self.reporter.report(body, reading, now=now)
+        return min(
+            (seconds for seconds in (put_off, *_again_seconds(reading, now)) if seconds is not None), default=None
+        )
 
     async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
         """Validate, resolve, plan and apply as far as the state allows, and return what was learnt."""
@@ -83,7 +90,7 @@ class Reconciler:
             plan=None,
             stable=selected_revision(self.cache.service(key)),
             deployments=self._deployments(key, body["metadata"]["uid"]),
-            pods=self.cache.pods(key),
+            pods=tuple(replace(pod, fetch=self.fetch_of(pod)) for pod in self.cache.pods(key)),
         )
 
     def _plan(self, md: ModelDeployment, found: Resolved) -> Plan:
@@ -99,13 +106,14 @@ class Reconciler:
         return tuple(deployment_facts(body) for body in self.cache.deployments(key) if is_owned(body, uid))
 
 
-def _again_seconds(reading: Reading, now: datetime) -> float | None:
-    """Return after how many seconds a pass is due that no event will ask for; None when events are enough."""
+def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
+    """Yield after how many seconds passes are due that no event will ask for."""
     if reading.problem is not None:
-        return REFUSED_AGAIN_SECONDS
+        yield REFUSED_AGAIN_SECONDS
     if isinstance(reading.resolution, ResolveFailed) and reading.resolution.again_at is not None:
-        return max((reading.resolution.again_at - now).total_seconds(), 0.0)
-    return None
+        yield max((reading.resolution.again_at - now).total_seconds(), 0.0)
+    if any(pod.fetch is not None for pod in reading.pods):
+        yield FIGURES_SECONDS
 
 
 async def _roll_out(writer: Writer, plan: Plan) -> None:

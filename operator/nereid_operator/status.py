@@ -1,7 +1,7 @@
 """What one pass learnt → the status of the ModelDeployment. Pure; called by the reconciler at the end of each pass.
 
 Ready is True only when the revision of the *current* spec gets the requests and has all its replicas ready; Available
-says whether anything answers. Messages hold no counters that tick: status is written only when something changed.
+says whether anything answers. Messages may hold figures that tick: status_writes.py says when they are written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +18,7 @@ from nereid_operator.plan.ir import Plan
 from nereid_operator.plan.names import replica_selector, url
 from nereid_operator.plan.resolution import NotAsked, ReportLost, Resolution, Resolved, ResolveFailed, Resolving
 from nereid_operator.plan.rollout import has_replicas
+from nereid_operator.replica_states import phase_counts, replica_states
 from nereid_operator.waiting import Wait, why_waiting
 
 
@@ -54,6 +55,7 @@ def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, A
         "conditions": [condition.as_body() for condition in conditions],
         "replicas": counted.replicas if counted else 0,
         "readyReplicas": counted.ready_replicas if counted else 0,
+        "replicaStates": replica_states(reading.pods, size_bytes=_size_bytes(reading)),
     }
     if model := _model(reading, previous):
         status["model"] = model
@@ -62,7 +64,11 @@ def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, A
     return status | {
         "url": url(reading.key),
         "selector": replica_selector(reading.key.name, reading.plan.rollout.current),
-        "revisions": {"current": reading.plan.rollout.current, "stable": reading.plan.rollout.stable},
+        "revisions": {
+            "current": reading.plan.rollout.current,
+            "stable": reading.plan.rollout.stable,
+            **phase_counts(reading.pods, reading.plan.rollout.current),
+        },
     }
 
 

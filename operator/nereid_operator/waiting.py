@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.quantities import mebibytes
 from nereid_operator.observe import ContainerFacts, DeploymentFacts, PodFacts, report
+from nereid_operator.progress import sentence
 
 _IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -38,8 +39,13 @@ def why_waiting(deployment: DeploymentFacts | None, pods: tuple[PodFacts, ...], 
 
 def _speakers(pods: tuple[PodFacts, ...]) -> list[PodFacts]:
     """Return the pods that are not ready; those that ended for good speak only while none has taken their place."""
-    unready = [pod for pod in pods if not pod.terminating and not pod.ready]
+    unready = sorted((pod for pod in pods if not pod.terminating and not pod.ready), key=_fetched_ratio)
     return [pod for pod in unready if pod.phase not in _ENDED_PHASES] or unready
+
+
+def _fetched_ratio(pod: PodFacts) -> float:
+    """Return how much of the weights a pod has: of several that fetch, the one that is farthest behind speaks."""
+    return pod.fetch.bytes_done / max(pod.fetch.bytes_total, 1) if pod.fetch else 0.0
 
 
 def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
@@ -80,9 +86,8 @@ def _container_wait(pod: PodFacts, container: ContainerFacts) -> Wait | None:
 
 def _phase(pod: PodFacts, size_bytes: int) -> Wait:
     if any(container.running for container in pod.init_containers):
-        return Wait(
-            Reason.DOWNLOADING, f"The weights are being fetched and verified, {mebibytes(size_bytes)}.", stuck=False
-        )
+        unknown = f"The weights are being fetched and verified, {mebibytes(size_bytes)}."
+        return Wait(Reason.DOWNLOADING, sentence(pod.fetch) if pod.fetch else unknown, stuck=False)
     if any(container.running for container in pod.containers):
         return Wait(Reason.LOADING, "Triton is loading the model.", stuck=False)
     needs = f"; they need the {' and the '.join(pod.mounted)}" if pod.mounted else ""

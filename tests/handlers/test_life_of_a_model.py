@@ -262,6 +262,7 @@ async def test_replicas_are_scaled_through_the_scale_subresource_alone(api: Fake
 async def test_a_restart_resolves_nothing_again_and_writes_nothing(api: FakeApiServer, start: Start):
     async with start():
         await cluster.serve(api, "s3://models/minilm")
+        await until(lambda: cluster.model(api)["status"]["revisions"]["ready"] == 1, "the figures that were put off")
         job = next(iter(api.all("batch/v1/jobs")))
     api.remove("batch/v1/jobs", job)
     api.writes.clear()

@@ -64,6 +64,22 @@ class Revisions(ApiType):
     stable: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="Revision that requests go to."
     )
+    pending: int | None = Field(default=None, description="Replicas of the current revision that have not begun.")
+    fetching: int | None = Field(default=None, description="Those that fetch and verify the weights.")
+    loading: int | None = Field(default=None, description="Those that load the model.")
+    ready: int | None = Field(default=None, description="Those that answer.")
+
+
+class ReplicaState(ApiType):
+    """One pod that serves, or is on its way to."""
+
+    name: str = Field(max_length=253, description="The pod.")
+    revision: str = Field(max_length=64, description="Its revision.")
+    phase: str = Field(max_length=16, description="Failed, Pending, Fetching, Loading, Terminating or Ready.")
+    reason: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="Why it is not ready.")
+    message: Text | None = Field(default=None, description="The same in one sentence, with its progress.")
+    restarts: int | None = Field(default=None, description="How often its containers were started again.")
+    last_crash: Text | None = Field(default=None, description="How the last run of a container ended that failed.")
 
 
 class Status(ApiType):
@@ -83,6 +99,9 @@ class Status(ApiType):
     ready_replicas: int = Field(default=0, description="Pods of the current revision that answer.")
     selector: Text | None = Field(default=None, description="Label selector of the pods counted in replicas.")
     revisions: Revisions | None = Field(default=None, description="Which revisions there are.")
+    replica_states: Annotated[list[ReplicaState], Field(max_length=50)] | None = Field(
+        default=None, description="The pods of all revisions, the worst first, at most 50."
+    )
 
 
 def status_schema() -> dict[str, Any]:
