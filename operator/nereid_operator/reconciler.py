@@ -33,7 +33,7 @@ REFUSED_AGAIN_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """What a pass needs: what was seen, whom to write to, what the platform wants, how far fetches are, what time it is."""
+    """What a pass needs: what was seen, whom to write to, what the platform wants, how far fetches are, the time."""
 
     cache: Cache
     kube: KubeClient

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Clock, Patience
 from tests.binaries import cache_folder
 from tests.runtime.fetch.tiny import chat_model, with_sums
@@ -44,6 +45,11 @@ def fake_time() -> FakeTime:
 @pytest.fixture
 def patience(fake_time: FakeTime) -> Patience:
     return Patience(deadline=3600, clock=Clock(now=lambda: fake_time.now, sleep=fake_time.sleep))
+
+
+@pytest.fixture
+def progress(fake_time: FakeTime) -> Progress:
+    return Progress(report=lambda _: None, now=lambda: fake_time.now)
 
 
 @pytest.fixture

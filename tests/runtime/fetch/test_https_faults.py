@@ -9,6 +9,7 @@ import pytest
 
 from model_runtime import errors
 from model_runtime.arguments import SourceArguments
+from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.prepare import prepare
 from model_runtime.repository import Serving
@@ -125,12 +126,12 @@ PREPARE_CASES = [
 
 @pytest.mark.parametrize("case", PREPARE_CASES, ids=lambda case: case.sentence)
 def test_prepare_leaves_no_model_and_no_repository(
-    case: Case, web: WebServer, patience: Patience, tmp_path: Path
+    case: Case, web: WebServer, patience: Patience, progress: Progress, tmp_path: Path
 ) -> None:
     digest = str(resolve(arguments(web), Task.AUTO, patience)["digest"])
     case.spoil(web)
     with pytest.raises(case.error) as raised:
-        prepare(arguments(web, digest), serving(tmp_path), tmp_path / "repository", patience)
+        prepare(arguments(web, digest), serving(tmp_path), tmp_path / "repository", patience, progress)
     assert case.says in str(raised.value)
     assert not (tmp_path / "weights" / "model.safetensors").exists()
     assert not (tmp_path / "repository").exists()
@@ -138,9 +139,11 @@ def test_prepare_leaves_no_model_and_no_repository(
         assert not list((tmp_path / "weights").glob("model.safetensors.part"))
 
 
-def test_another_model_under_the_same_uri_is_refused(web: WebServer, patience: Patience, tmp_path: Path) -> None:
+def test_another_model_under_the_same_uri_is_refused(
+    web: WebServer, patience: Patience, progress: Progress, tmp_path: Path
+) -> None:
     digest = str(resolve(arguments(web), Task.AUTO, patience)["digest"])
     replaced(tokenizer__json=b'{"other": 1}')(web)
     with pytest.raises(errors.DigestMismatch, match=digest):
-        prepare(arguments(web, digest), serving(tmp_path), tmp_path / "repository", patience)
+        prepare(arguments(web, digest), serving(tmp_path), tmp_path / "repository", patience, progress)
     assert not (tmp_path / "weights").exists()

@@ -11,11 +11,6 @@ from tests.runtime.fetch.conftest import FakeTime
 
 
 @pytest.fixture
-def progress(fake_time: FakeTime) -> Progress:
-    return Progress(report=lambda _: None, now=lambda: fake_time.now)
-
-
-@pytest.fixture
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -8,6 +8,7 @@ import pytest
 
 from model_runtime import errors
 from model_runtime.arguments import SourceArguments
+from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.prepare import prepare
 from model_runtime.repository import Serving
@@ -46,7 +47,12 @@ def test_digests_come_from_sha256sums(
     (tmp_path / "weights" / "model.safetensors.part").write_bytes(content[:123_456])
     serving = Serving("tiny", Task.CHAT, PurePosixPath(tmp_path / "weights"), 8, 5000)
     pinned = arguments(s3_server, prefix, s3_credentials, digest)
-    assert prepare(pinned, serving, tmp_path / "repository", patience)["files"] == 4
+    assert (
+        prepare(pinned, serving, tmp_path / "repository", patience, Progress(report=print, now=patience.clock.now))[
+            "files"
+        ]
+        == 4
+    )
     assert (tmp_path / "weights" / "model.safetensors").read_bytes() == content
 
 
