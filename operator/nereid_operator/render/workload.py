@@ -129,8 +129,8 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--repository={REPOSITORY_PATH}",
             f"--max-batch-size={workload.batching.max_batch_size}",
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
-            *(["--device=gpu"] if workload.accelerator else []),
             f"--progress-port={PROGRESS_PORT}",
+            *(["--device=gpu"] if workload.accelerator else []),
         ],
         "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
         # The spec's own word wins.
