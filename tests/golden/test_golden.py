@@ -9,10 +9,11 @@ import yaml
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.validation import validate
-from nereid_operator.plan.ir import CaBundle, Image, Network, Platform, Proxy
+from nereid_operator.plan.ir import CaBundle, Image, Network, Plan, Platform, Proxy, ResolveJob
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.children import children
 from nereid_operator.render.job import job
+from nereid_operator.render.metadata import Manifest
 from nereid_operator.render.workload import with_replicas
 
 FOLDER = Path(__file__).parent
@@ -40,22 +41,32 @@ class _Plain(yaml.SafeDumper):
 
 
 def _texts(example: Path, platform: Platform) -> dict[str, str]:
+    asked, plan = planned(example, platform)
+    return {
+        "plan": _dump([{"resolveJob": asdict(asked), "plan": asdict(plan)}]),
+        "objects": _dump([*rendered(asked, plan)]),
+    }
+
+
+def planned(example: Path, platform: Platform) -> tuple[ResolveJob, Plan]:
+    """Return what is to be for the manifest of a file."""
     body = yaml.safe_load(example.read_text())
     body["metadata"] |= {"namespace": "default", "uid": "00000000-0000-0000-0000-000000000000"}
     md = validate(body)
     assert isinstance(md, ModelDeployment), md
-    asked = resolve_job(md, platform)
     resolved = ResolvedModel.model_validate(RESOLVED[example.stem])
     plan = make_plan(md, resolved, platform, deployments=(), selected_revision="")
-    objects = [
+    return resolve_job(md, platform), plan
+
+
+def rendered(asked: ResolveJob, plan: Plan) -> list[Manifest]:
+    """Return every object as it is first created."""
+    manifests = [
         child.manifest if child.replicas is None else with_replicas(child.manifest, child.replicas)
         for child in children(plan)
         if child.manifest is not None
     ]
-    return {
-        "plan": _dump([{"resolveJob": asdict(asked), "plan": asdict(plan)}]),
-        "objects": _dump([job(asked), *objects]),
-    }
+    return [job(asked), *manifests]
 
 
 def _dump(documents: list[object]) -> str:

@@ -20,7 +20,14 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.stream import portforward
 from urllib3.exceptions import HTTPError
 
-from nereid_operator.api.resources import LABEL_MODEL, MODEL_DEPLOYMENT, Body
+from nereid_operator.api.resources import (
+    LABEL_MODEL,
+    MODEL_DEPLOYMENT,
+    NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
+    SERVICE_ACCOUNT,
+    Body,
+)
 from nereid_operator.cli.errors import ClusterError, ForbiddenError, MissingError
 from nereid_operator.cli.evidence import ContainerRun, Evidence, NodeReading, silent_failures
 from nereid_operator.errors import SettingsError
@@ -84,6 +91,20 @@ class Cluster:
             services=self._list(core.list_namespaced_service, label_selector=label),
             events=self._list(core.list_namespaced_event),
             last_lines={run: self._last_line(run) for run in silent_failures(pods)},
+        )
+
+    def surroundings(self, name: str) -> frozenset[tuple[str, str]]:
+        """Return what else there is of a model, by kind and name; only a plan asks for it."""
+        label = f"{LABEL_MODEL}={name}"
+        reads = {
+            SERVICE_ACCOUNT: client.CoreV1Api(self.api).list_namespaced_service_account,
+            NETWORK_POLICY: client.NetworkingV1Api(self.api).list_namespaced_network_policy,
+            POD_DISRUPTION_BUDGET: client.PolicyV1Api(self.api).list_namespaced_pod_disruption_budget,
+        }
+        return frozenset(
+            (resource.kind, body["metadata"]["name"])
+            for resource, read in reads.items()
+            for body in self._list(read, label_selector=label)
         )
 
     def nodes(self) -> NodeReading:

@@ -3,12 +3,21 @@
 The objects are those of the operator's own plan/ and render/, so that this text cannot drift from what happens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, recorded_model
-from nereid_operator.api.resources import Body
+from nereid_operator.api.resources import (
+    DEPLOYMENT,
+    JOB,
+    NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Body,
+    Resource,
+)
 from nereid_operator.api.validation import Violation
 from nereid_operator.cli.evidence import Evidence, NodeReading
 from nereid_operator.cli.fit import fit_lines
@@ -19,10 +28,16 @@ from nereid_operator.observe import deployment_facts, selected_revision
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.names import input_hash, url
 from nereid_operator.plan.planner import make_plan, resolve_job
+from nereid_operator.render.children import Child, children
 from nereid_operator.render.job import job as render_job
 from nereid_operator.render.workload import deployment as render_deployment
 
 _HASH = "<hash>"
+_FOR: Mapping[Resource, str] = {
+    SERVICE_ACCOUNT: "the pods run under it; it has no rights",
+    NETWORK_POLICY: "says who reaches the pods, and what they reach",
+    POD_DISRUPTION_BUDGET: "a drain takes one serving pod at a time",
+}
 _NO_DIGEST = f"sha256:{'0' * 64}"
 
 
@@ -36,12 +51,16 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known besides the manifest. `live` and `reading` are None when there is nothing, or nobody could look."""
+    """What is known besides the manifest. `live` and `reading` are None when there is nothing, or nobody could look.
+
+    `present` names what is there of the model besides, by kind and name; None when that could not be read.
+    """
 
     platform: Platform
     live: Evidence | None
     reading: NodeReading | None
     assumption: Assumption | None
+    present: frozenset[tuple[str, str]] | None = frozenset()
     unknown_fields: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -66,13 +85,13 @@ def report(md: ModelDeployment, situation: Situation) -> str:
     """Return the whole answer for one valid manifest."""
     facts = _facts(md, situation)
     plan = _plan(md, facts.model, situation)
-    pod = render_deployment(plan.revision)["spec"]["template"]["spec"]
+    pod = _pod(plan, facts)
     resolve = render_job(resolve_job(md, situation.platform))
     lines = [f"ModelDeployment {md.key} is valid. Nothing is applied.", ""]
     for field in situation.unknown_fields:
         lines += [f"Careful: {field} is not known to this version and would be left out.", ""]
     lines += ["The operator would see to these objects:"]
-    lines += table([("KIND", "NAME", "NOW", "FOR"), *_objects(md, plan, resolve, facts, situation)], indent="  ")
+    lines += table([("KIND", "NAME", "NOW", "FOR"), *_objects(md, plan, facts, situation)], indent="  ")
     lines += ["", facts.words]
     if _is_asked_for(md, facts):
         lines += ["", "A replica asks the scheduler for:", *_memory(pod), "", *_fit(md, plan, pod, facts, situation)]
@@ -96,10 +115,10 @@ def _facts(md: ModelDeployment, situation: Situation) -> _Facts:
         )
         return _Facts(recorded, exact=True, sized=True, words=words)
     again = "spec.model differs from what was resolved before. " if recorded else ""
-    need = "" if md.spec.runtime.resources else ", and so the memory of a replica,"
+    need = "the disk" if md.spec.runtime.resources else "memory and disk"
     words = (
-        f"{again}Size and type of the model{need} are known only after the resolve Job has answered; "
-        "to plan with a guess: --bytes and --dtype."
+        f"{again}Size and type of the model, and so {need} of a replica, are known only after the resolve Job has "
+        "answered; to plan with a guess: --bytes and --dtype."
     )
     return _Facts(_assumed(md, Assumption(0, "")), exact=False, sized=False, words=words)
 
@@ -131,21 +150,27 @@ def _is_asked_for(md: ModelDeployment, facts: _Facts) -> bool:
     return facts.sized or md.spec.runtime.resources is not None
 
 
-def _objects(
-    md: ModelDeployment, plan: Plan, resolve: Body, facts: _Facts, situation: Situation
-) -> Iterator[tuple[str, ...]]:
+def _objects(md: ModelDeployment, plan: Plan, facts: _Facts, situation: Situation) -> Iterator[tuple[str, ...]]:
     """Yield kind, name, whether it is there, and what it is for."""
-    live = situation.live
+    for child in children(plan):
+        if child.resource == DEPLOYMENT:
+            yield from _resolve_job(md, facts, situation)
+            name = child.name if facts.exact else f"{md.metadata.name}-{_HASH}"
+            there = _there(DEPLOYMENT, name, situation)
+            yield DEPLOYMENT.kind, name, there, f"{counted(md.spec.replicas, 'replica')} of {md.served_name}"
+            yield from _older(name, situation.live)
+        elif child.manifest is not None:
+            what = url(md.key) if child.resource == SERVICE else _FOR[child.resource]
+            yield child.resource.kind, child.name, _there(child.resource, child.name, situation), what
+        elif _is_there(child, situation):
+            yield child.resource.kind, child.name, "there", "goes: there is no more need of it"
+
+
+def _resolve_job(md: ModelDeployment, facts: _Facts, situation: Situation) -> Iterator[tuple[str, ...]]:
+    """Yield the Job that asks what the model is, unless that is known."""
     if not facts.exact:
-        name = resolve["metadata"]["name"]
-        there = _there(name, live.jobs if live else ())
-        yield "Job", name, there, f"finds out what {md.spec.model.uri} is"
-    name = plan.revision.name if facts.exact else f"{md.metadata.name}-{_HASH}"
-    there = _there(name, live.deployments if live else ())
-    yield "Deployment", name, there, f"{counted(md.spec.replicas, 'replica')} of {md.served_name}"
-    yield from _older(name, live)
-    there = _there(md.metadata.name, live.services if live else ())
-    yield "Service", md.metadata.name, there, url(md.key)
+        name = resolve_job(md, situation.platform).name
+        yield JOB.kind, name, _there(JOB, name, situation), f"finds out what {md.spec.model.uri} is"
 
 
 def _older(name: str, live: Evidence | None) -> Iterator[tuple[str, ...]]:
@@ -158,8 +183,39 @@ def _older(name: str, live: Evidence | None) -> Iterator[tuple[str, ...]]:
             yield "Deployment", facts.name, "there", "serves until the new one has all its replicas, then goes to zero"
 
 
-def _there(name: str, bodies: Iterable[Body]) -> str:
-    return "there" if any(body["metadata"]["name"] == name for body in bodies) else "new"
+def _is_there(child: Child, situation: Situation) -> bool:
+    return (child.resource.kind, child.name) in (situation.present or ())
+
+
+def _there(resource: Resource, name: str, situation: Situation) -> str:
+    live = situation.live
+    known = {
+        DEPLOYMENT: live.deployments if live else (),
+        JOB: live.jobs if live else (),
+        SERVICE: live.services if live else (),
+    }
+    if resource in known:
+        return "there" if any(_is(body, name) for body in known[resource]) else "new"
+    if situation.present is None:
+        return "unknown"
+    return "there" if (resource.kind, name) in situation.present else "new"
+
+
+def _pod(plan: Plan, facts: _Facts) -> Body:
+    """Return the pod of a replica; without a size nothing is known of its disk."""
+    pod: Body = render_deployment(plan.revision)["spec"]["template"]["spec"]
+    if facts.sized:
+        return pod
+    return {**pod, **{kind: [_without_disk(entry) for entry in pod[kind]] for kind in ("initContainers", "containers")}}
+
+
+def _without_disk(container: Body) -> Body:
+    asked = container.get("resources") or {}
+    halves = {
+        half: {name: amount for name, amount in amounts.items() if name != "ephemeral-storage"}
+        for half, amounts in asked.items()
+    }
+    return {**container, "resources": halves}
 
 
 def _memory(pod: Body) -> list[str]:

@@ -20,10 +20,11 @@ from nereid_operator.cli.evidence import Evidence
 from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
 from nereid_operator.cli.terminal import Terminal
-from nereid_operator.plan.ir import Image, Platform
+from nereid_operator.plan.ir import Image, Network, Platform
 
 _Answer = TypeVar("_Answer")
 _IMAGE = "nereid.dev/model-runtime"
+_NETWORK = Network(operator_namespace="default", clients=())  # that there are rules is the default; these are not shown
 
 
 def plan(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -50,7 +51,7 @@ def _situation(
     """Gather what is known besides the manifest."""
     size: int | None = arguments.bytes
     situation = Situation(
-        platform=Platform(Image(arguments.image or f"{_IMAGE}:{_version()}", "IfNotPresent")),
+        platform=Platform(Image(arguments.image or f"{_IMAGE}:{_version()}", "IfNotPresent"), network=_NETWORK),
         live=None,
         reading=None,
         assumption=None if size is None else Assumption(size, arguments.dtype or ""),
@@ -65,13 +66,14 @@ def _with_cluster(situation: Situation, cluster: Cluster, md: ModelDeployment, *
     notes = list(situation.notes)
     there = replace(cluster, namespace=md.metadata.namespace)
     live = _attempt(lambda: _live(there, md.metadata.name), notes, "what is there already is not known")
+    present = _attempt(lambda: there.surroundings(md.metadata.name), notes, "what else is there is not known")
     reading = _attempt(there.nodes, notes, "where it fits is not known")
     assumed = situation.platform.image
     unknown = f"names are those of the image {assumed.name}, without proxy or certificates; --image gives another"
     platform = _attempt(there.platform, notes, unknown) or situation.platform
     if asked_image:
         platform = replace(platform, image=assumed)
-    return replace(situation, live=live, reading=reading, platform=platform, notes=tuple(notes))
+    return replace(situation, live=live, reading=reading, platform=platform, present=present, notes=tuple(notes))
 
 
 def _live(cluster: Cluster, name: str) -> Evidence | None:

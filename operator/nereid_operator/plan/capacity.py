@@ -9,7 +9,7 @@ what CUDA takes, and room for one tensor at a time on its way from the disk to t
 import math
 from collections.abc import Mapping
 
-from nereid_operator.api.quantities import GIBIBYTE, MEBIBYTE, mebibytes
+from nereid_operator.api.quantities import GIBIBYTE, MEBIBYTE, mebibytes, quantity
 from nereid_operator.api.runtime import Resources
 from nereid_operator.plan.ir import Accelerator, ContainerResources
 
@@ -32,6 +32,8 @@ _FRONTEND_BYTES = 256 * MEBIBYTE  # the OpenAI API with a tokenizer
 _WEIGHTS_RATIO = 1.1  # what the file system needs beside the bytes
 _SMALL_FILES_BYTES = 256 * MEBIBYTE  # logs, the generated repository, /tmp
 _SLOWEST_LOAD_BYTES_PER_SECOND = 20 * MEBIBYTE  # a busy node disk
+_SHARED_MEMORY_BYTES = 256 * MEBIBYTE  # /dev/shm: tensors on their way between Triton and its Python backend
+_SHARED_MEMORY_SHARE = 4  # of a memory limit that is given, this part at most
 _SHORTEST_STARTUP_SECONDS = 120  # importing torch on a busy node
 
 PREPARE = ContainerResources(requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "1024Mi"})
@@ -56,6 +58,25 @@ def triton_resources(
     return ContainerResources(requests={"cpu": "200m", "memory": memory} | devices, limits={"memory": memory} | devices)
 
 
+def with_shared_memory(wanted: Resources | None, triton: ContainerResources) -> ContainerResources:
+    """Return what the container `triton` is given: what lies in /dev/shm counts as its memory.
+
+    The spec's own resources are taken as said; shared_memory() is a part of them.
+    """
+    if wanted is not None:
+        return triton
+    halves = (triton.requests, triton.limits)
+    requests, limits = ({**half, "memory": mebibytes(_memory(half) + _SHARED_MEMORY_BYTES)} for half in halves)
+    return ContainerResources(requests=requests, limits=limits)
+
+
+def shared_memory(wanted: Resources | None, triton: ContainerResources) -> str:
+    """Return the size of /dev/shm: 256Mi, or a quarter of the memory limit that the spec gives when that is less."""
+    if wanted is None or "memory" not in triton.limits:
+        return mebibytes(_SHARED_MEMORY_BYTES)
+    return mebibytes(min(_SHARED_MEMORY_BYTES, _memory(triton.limits) / _SHARED_MEMORY_SHARE))
+
+
 def storage(size_bytes: int) -> str:
     """Return the disk of the node that a replica fills: the weights, and some for small files."""
     return mebibytes(size_bytes * _WEIGHTS_RATIO + _SMALL_FILES_BYTES)
@@ -74,6 +95,10 @@ def _host_bytes(size_bytes: int) -> int:
 def _loaded_bytes(size_bytes: int, dtype: str) -> float:
     """Return the size of the weights as float32; an unknown type counts as two bytes, the smallest common one."""
     return size_bytes * _FLOAT32_BYTES / _DTYPE_BYTES.get(dtype.upper(), 2)
+
+
+def _memory(quantities: Mapping[str, str]) -> float:
+    return float(quantity(quantities["memory"]))
 
 
 def _texts(quantities: Mapping[str, str | int] | None) -> dict[str, str]:

@@ -195,7 +195,8 @@ class Workload:
 class Revision:
     """One revision: a workload under the name that its hash gives it.
 
-    `storage`, the disk that `prepare` fills, follows from the digest and so is no part of the hash.
+    What follows from the workload and the digest is no part of the hash: `storage`, the disk that `prepare` fills;
+    `shared_memory`, the size of /dev/shm; `triton`, the resources of that container with /dev/shm counted.
     """
 
     owner: Owner
@@ -204,6 +205,8 @@ class Revision:
     workload: Workload
     image_pull_policy: str
     storage: str
+    shared_memory: str
+    triton: ContainerResources
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def make_plan(
     """Return everything that is to be; `deployments` and `selected_revision` say how far the rollout is."""
     workload = make_workload(md, resolved, platform)
     revision = revision_hash(workload)
-    owner = _owner(md)
+    owner, wanted = _owner(md), md.spec.runtime.resources
     rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
     return Plan(
         owner=owner,
@@ -86,6 +86,8 @@ def make_plan(
             workload=workload,
             image_pull_policy=platform.image.pull_policy,
             storage=capacity.storage(resolved.size_bytes),
+            shared_memory=capacity.shared_memory(wanted, workload.triton),
+            triton=capacity.with_shared_memory(wanted, workload.triton),
         ),
         replicas=md.spec.replicas,
         rollout=rollout,

@@ -63,7 +63,7 @@ def triton_container(revision: Revision, *, grace_seconds: int) -> dict[str, Any
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": grace_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "resources": resources(workload.triton),
+        "resources": resources(revision.triton),
         "securityContext": container_security(),
         "volumeMounts": [{**MODEL_MOUNT, "readOnly": True}, TMP_MOUNT, SHARED_MEMORY_MOUNT],
     }

@@ -35,7 +35,6 @@ FRONTEND_PORT = 8080
 PROGRESS_PORT = 8082
 SERVICE_PORT = 80
 WEIGHTS_PATH = "/var/lib/nereid/weights"
-SHARED_MEMORY_SIZE = "256Mi"
 
 # The endpoints of a pod that is going are withdrawn within this time, so it still answers who comes late.
 ENDPOINT_SECONDS = 5
@@ -92,7 +91,7 @@ def _pod(revision: Revision) -> dict[str, Any]:
         "volumes": [
             {"name": "model", "emptyDir": {}},
             TMP_VOLUME,
-            {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY_SIZE}},
+            {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": revision.shared_memory}},
             *source_volumes(source),
         ],
     }

@@ -52,6 +52,9 @@ WHOLE = {
     "/apis/apps/v1/deployments": {"items": [OPERATOR]},
     "/api/v1/nodes": {"items": [node("node-a")]},
     "/api/v1/pods": EMPTY,
+    "/api/v1/namespaces/default/serviceaccounts": {"items": [{"metadata": {"name": "minilm-model"}}]},
+    "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies": EMPTY,
+    "/apis/policy/v1/namespaces/default/poddisruptionbudgets": EMPTY,
 }
 
 
@@ -141,6 +144,9 @@ async def test_plan_takes_the_image_of_the_operator_and_the_facts_of_status(tmp_
     assert "The model was resolved before: 87.3 MiB" in out
     assert "All 2 replicas fit." in out
     assert "Note:" not in out
+    rows = [line.split()[:3] for line in out.splitlines()]
+    assert ["ServiceAccount", "minilm-model", "there"] in rows
+    assert ["NetworkPolicy", "minilm", "new"] in rows
     assert with_image == out
 
 
@@ -161,7 +167,8 @@ async def test_plan_of_a_new_model_with_a_guess_of_its_size(tmp_path: Path):
         code, out, _ = await shell.run(*arguments, stdin=yaml.safe_dump(model()))
     assert code == 0
     assert "taken to be 500.0 MiB of weights in BF16" in out
-    assert "Deployment   minilm-<hash>             new   1 replica of minilm" in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["Deployment", "minilm-<hash>", "new", "1", "replica", "of", "minilm"] in rows
 
 
 async def test_a_manifest_that_is_not_valid_ends_with_1(tmp_path: Path):

@@ -1,6 +1,7 @@
 """A manifest and what is known → the whole text of `nereid plan`, on file in testdata/plan."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from nereid_operator.cli.errors import UsageError
 from nereid_operator.cli.evidence import Evidence, NodeReading
 from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
-from nereid_operator.plan.ir import Image, Platform
+from nereid_operator.plan.ir import Image, Network, Platform
 from nereid_operator.plan.planner import make_plan
 from tests.unit.cli.objects import deployment, job, model, node, pod_on, resolved, taint
 
-PLATFORM = Platform(Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"))
+PLATFORM = Platform(Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"), network=Network("nereid-system", ()))
 EXAMPLES = Path(__file__).parents[3] / "crds" / "examples"
 NODES = NodeReading(
     (
@@ -61,6 +62,13 @@ CASES = {
     "a manifest that changes nothing": (_md(), _situation(live=_serving(_revision_of(_md())))),
     "a manifest that names another model": (
         _md(model={"uri": "hf://org/other"}), _situation(live=Evidence(model(), jobs=(job(),)))),
+    "a model whose rules for the network the platform gave up": (
+        _md(), _situation(
+            platform=replace(PLATFORM, network=None),
+            live=_serving(_revision_of(_md())),
+            present=frozenset({("ServiceAccount", "minilm-model"), ("NetworkPolicy", "minilm")}))),
+    "a model of which not everything may be read": (
+        _md(), _situation(live=_serving(_revision_of(_md())), present=None)),
     "no cluster, and a field nobody knows": (
         _md(), _situation(reading=None, unknown_fields=("spec.replica",), notes=("no cluster was asked: refused",))),
 }  # fmt: skip

@@ -1,0 +1,40 @@
+"""What a replica is given, from the size of its weights or from the spec's own word."""
+
+from typing import Any
+
+import pytest
+
+from nereid_operator.api.quantities import MEBIBYTE
+from nereid_operator.api.runtime import Resources
+from nereid_operator.plan.capacity import shared_memory, triton_resources, with_shared_memory
+
+# What the spec says → requests and limits of memory, size of /dev/shm.
+CASES: dict[str, tuple[dict[str, Any] | None, tuple[str | None, str | None, str]]] = {
+    "nothing is said, so the estimate grows by /dev/shm": (None, ("1410Mi", "1410Mi", "256Mi")),
+    "nothing inside is said": ({}, (None, None, "256Mi")),
+    "a large limit": ({"limits": {"memory": "8Gi"}}, (None, "8Gi", "256Mi")),
+    "a limit of four times /dev/shm": ({"limits": {"memory": "1Gi"}}, (None, "1Gi", "256Mi")),
+    "a small limit, of which a quarter is left to /dev/shm": (
+        {"limits": {"memory": "512Mi"}},
+        (None, "512Mi", "128Mi"),
+    ),
+    "a limit in bytes": ({"limits": {"memory": 400 * MEBIBYTE}}, (None, str(400 * MEBIBYTE), "100Mi")),
+    "a request without a limit": ({"requests": {"memory": "300Mi"}}, ("300Mi", None, "256Mi")),
+    "a limit of something else": ({"limits": {"cpu": "2"}}, (None, None, "256Mi")),
+}
+
+
+@pytest.mark.parametrize(("said", "expected"), CASES.values(), ids=CASES.keys())
+def test_what_lies_in_shared_memory_is_counted_as_memory(
+    said: dict[str, Any] | None, expected: tuple[str | None, str | None, str]
+):
+    wanted = None if said is None else Resources.model_validate(said)
+    triton = triton_resources(wanted, None, size_bytes=100 * MEBIBYTE, dtype="F32")
+    given = with_shared_memory(wanted, triton)
+    assert (given.requests.get("memory"), given.limits.get("memory"), shared_memory(wanted, triton)) == expected
+
+
+def test_what_the_spec_says_is_left_as_it_is():
+    wanted = Resources.model_validate({"requests": {"cpu": 1, "memory": "300Mi"}, "limits": {"example.com/gpu": "1"}})
+    triton = triton_resources(wanted, None, size_bytes=1, dtype="F32")
+    assert with_shared_memory(wanted, triton) == triton
