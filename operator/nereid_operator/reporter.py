@@ -1,6 +1,7 @@
 """Writes what a pass learnt: status, and on a change of Ready an Event and a line in the log. Called by reconciler.py.
 
-Nothing is written when status already says it, and figures that tick only every so often (status_writes.py).
+Nothing is written when status already says it, figures that tick only every so often (status_writes.py), and Events
+only up to an allowance for each object (spam_filter.py).
 """
 
 import logging
@@ -13,6 +14,7 @@ from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ApiError, NotFoundError
 from nereid_operator.events import ready_event
+from nereid_operator.spam_filter import Bucket, take
 from nereid_operator.status import Reading, is_stale, ready_condition, summarize
 from nereid_operator.status_writes import bounded, seconds_until_write
 
@@ -27,6 +29,7 @@ class Reporter:
     kube: KubeClient
     clock: Callable[[], float]
     _written: dict[Key, float] = field(default_factory=dict)
+    _event_buckets: dict[Key, Bucket] = field(default_factory=dict)
 
     async def report(self, body: Body, reading: Reading, *, now: datetime) -> float | None:
         """Bring the status of `body` up to the reading; return in how many seconds what was put off is due."""
@@ -42,6 +45,7 @@ class Reporter:
     def forget(self, key: Key) -> None:
         """Forget a ModelDeployment that is gone."""
         self._written.pop(key, None)
+        self._event_buckets.pop(key, None)
 
     def _seconds_ago(self, key: Key) -> float | None:
         written = self._written.get(key)
@@ -60,6 +64,15 @@ class Reporter:
             return
         ready = ready_condition(status)
         _log.info("%s: Ready=%s %s: %s", key, ready["status"], ready["reason"], ready["message"])
+        await self._record(key, event)
+
+    async def _record(self, key: Key, event: Body) -> None:
+        """Create the Event, unless the object has had its share."""
+        bucket = take(self._event_buckets.get(key), at=self.clock())
+        if bucket is None:
+            _log.info("%s: no Event for %s, there were too many lately", key, event["reason"])
+            return
+        self._event_buckets[key] = bucket
         try:
             await self.kube.create_event(event)
         except ApiError as error:

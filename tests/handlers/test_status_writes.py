@@ -1,10 +1,12 @@
 """Figures of single pods: written once for many changes, and the last one is not lost."""
 
+from nereid_operator import spam_filter
 from tests.handlers import cluster
 from tests.handlers.conftest import Operator, until
 from tests.handlers.fake_api_server import FakeApiServer
 
 BURST = 10
+EVENTS = "v1/events"
 
 
 def _state(api: FakeApiServer) -> dict[str, object]:
@@ -26,3 +28,13 @@ async def test_many_changes_of_a_figure_are_one_write_and_the_last_one_arrives(a
     assert _state(api)["lastCrash"] == "triton ended with exit code 137 (OOMKilled)"
     assert len(api.writes) <= 2
     assert cluster.condition(api, "Ready")["status"] == "True"
+
+
+async def test_a_replica_that_flaps_does_not_fill_the_namespace_with_events(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    before = len(api.all(EVENTS))
+    for change in range(2 * spam_filter.BURST):
+        wanted = "True" if change % 2 else "False"
+        cluster.make_ready(api, deployment, ready=change % 2)
+        await until(lambda wanted=wanted: cluster.condition(api, "Ready")["status"] == wanted, f"Ready={wanted}")
+    assert 0 < len(api.all(EVENTS)) - before < spam_filter.BURST
