@@ -13,7 +13,7 @@ import pytest
 
 from nereid_operator.__main__ import operate
 from nereid_operator.clients.connection import Connection
-from nereid_operator.plan.ir import Image, Network, Platform
+from nereid_operator.plan.ir import Image, Network, Platform, Proxy
 from nereid_operator.settings import Settings
 from tests.handlers.fake_api_server import FakeApiServer
 
@@ -81,9 +81,10 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
 
     @contextlib.asynccontextmanager
     async def starting(
-        image: str = "nereid.dev/model-runtime:test", network: Network | None = RULES
+        image: str = "nereid.dev/model-runtime:test", network: Network | None = RULES, proxy: Proxy | None = None
     ) -> AsyncIterator[Operator]:
-        settings = Settings(Platform(Image(image, "IfNotPresent"), network=network), http_port=_free_port())
+        platform = Platform(Image(image, "IfNotPresent"), network=network, proxy=proxy)
+        settings = Settings(platform, http_port=_free_port())
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))

@@ -1,6 +1,7 @@
 """The whole command against an API server on loopback: arguments in, text and exit code out."""
 
 import asyncio
+import copy
 import io
 import subprocess
 import sys
@@ -14,8 +15,13 @@ import pytest
 import yaml
 from aiohttp import web
 
+from nereid_operator.api.model_deployment import ModelDeployment
+from nereid_operator.api.model_status import ResolvedModel
+from nereid_operator.api.validation import validate
 from nereid_operator.cli.__main__ import program, run
 from nereid_operator.cli.terminal import Terminal
+from nereid_operator.plan.ir import Image, Platform, Proxy
+from nereid_operator.plan.planner import make_plan
 from tests.unit.cli.objects import (
     NOW,
     REVISION,
@@ -39,7 +45,7 @@ BELOW = {
     "/apis/apps/v1/namespaces/default/deployments": EMPTY,
     "/apis/batch/v1/namespaces/default/jobs": EMPTY,
 }
-OPERATOR = {
+OPERATOR: dict[str, Any] = {
     "spec": {
         "template": {
             "spec": {
@@ -148,6 +154,19 @@ async def test_plan_takes_the_image_of_the_operator_and_the_facts_of_status(tmp_
     assert ["ServiceAccount", "minilm-model", "there"] in rows
     assert ["NetworkPolicy", "minilm", "new"] in rows
     assert with_image == out
+
+
+async def test_plan_takes_the_proxies_of_the_operator_into_its_names(tmp_path: Path):
+    proxy = {"name": "NEREID_HTTPS_PROXY", "value": "http://proxy.example.com:3128"}
+    behind = copy.deepcopy(OPERATOR)
+    behind["spec"]["template"]["spec"]["containers"][0]["env"].append(proxy)
+    server = ApiServer(_with(model(), **{**WHOLE, "/apis/apps/v1/deployments": {"items": [behind]}}))
+    async with _shell(server, tmp_path) as shell:
+        _, out, _ = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model(replicas=2)))
+    md, facts = validate(model(replicas=2)), ResolvedModel.model_validate(resolved())
+    assert isinstance(md, ModelDeployment)
+    platform = Platform(Image("example.com/runtime:7", "IfNotPresent"), proxy=Proxy(None, proxy["value"], None))
+    assert make_plan(md, facts, platform, deployments=(), selected_revision="").revision.name in out
 
 
 async def test_plan_says_what_this_user_may_not_read(tmp_path: Path):

@@ -1,0 +1,63 @@
+"""How a source is reached, and that what serves is left alone while a way to it is not there yet."""
+
+import contextlib
+from collections.abc import Callable
+
+from nereid_operator.plan.ir import Proxy
+from tests.handlers import cluster
+from tests.handlers.conftest import Operator, until
+from tests.handlers.fake_api_server import FakeApiServer
+
+Start = Callable[..., contextlib.AbstractAsyncContextManager[Operator]]
+
+
+async def test_a_bundle_that_is_not_there_is_named_and_what_serves_goes_on(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    (old_job,) = api.all(cluster.JOBS)
+    template = api.all(cluster.DEPLOYMENTS)[deployment]["spec"]["template"]
+    bundle = {"caBundle": {"configMapName": "company-roots"}}
+    api.edit(cluster.MODELS, "minilm", {"spec": {"model": {"source": bundle}}})
+    job = await cluster.appears(api, cluster.JOBS, other_than=old_job)
+    _creating(api, job)
+    named = "ConfigMap company-roots (key ca.crt)"
+    await until(lambda: named in cluster.condition(api, "Ready")["message"], "the ConfigMap in status")
+    assert cluster.condition(api, "Ready")["reason"] == "Resolving"
+    assert cluster.condition(api, "Available")["status"] == "True"
+    assert cluster.replicas(api, deployment) == 1
+    assert set(api.all(cluster.DEPLOYMENTS)) == {deployment}
+    assert api.all(cluster.DEPLOYMENTS)[deployment]["spec"]["template"] == template
+
+
+async def test_another_proxy_rolls_out_beside_what_serves_without_resolving_again(api: FakeApiServer, start: Start):
+    async with start():
+        old = await cluster.serve(api, "s3://models/minilm")
+    known = cluster.model(api)["status"]["model"]
+    async with start(proxy=Proxy("http://proxy.example.com:3128", None, None)):
+        new = await cluster.appears(api, cluster.DEPLOYMENTS, other_than=old)
+        await until(lambda: cluster.condition(api, "Ready")["status"] == "False", "the new revision to be waited for")
+        assert cluster.replicas(api, old) == 1
+        assert cluster.selected(api) == old.removeprefix("minilm-")
+        cluster.make_ready(api, new)
+        await until(lambda: cluster.replicas(api, old) == 0, "the pods without a proxy at zero")
+        await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready")
+        assert not api.all(cluster.JOBS)
+        assert cluster.model(api)["status"]["model"] == known
+    async with start():
+        await until(lambda: cluster.replicas(api, old) == 1, "the first revision, back without the proxy")
+
+
+def _creating(api: FakeApiServer, job: str) -> None:
+    """Play kubelet, which waits for what the Job's pod mounts."""
+    template = api.all(cluster.JOBS)[job]["spec"]["template"]
+    waiting = {"name": "resolve", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    api.put(
+        cluster.PODS,
+        {
+            "metadata": {
+                "name": f"{job}-0",
+                "labels": {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": job},
+            },
+            "spec": template["spec"],
+            "status": {"phase": "Pending", "containerStatuses": [waiting]},
+        },
+    )
