@@ -6,6 +6,7 @@ ConfigMaps, node labels, classes) is made from what it says. A new example that 
 """
 
 import contextlib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -204,7 +205,7 @@ def _check_embedding(client, served, embedded):
 
 
 def _check_chat(client, served, embedded):
-    reference = ReferenceChat(smollm2_folder())
+    reference = _smollm2()
     messages = [{"role": "user", "content": QUESTION}]
     answer = client.chat.completions.create(model=served, messages=messages, temperature=0, max_tokens=ANSWER_TOKENS)
     assert answer.choices[0].message.content == _greedy(reference, reference.prompt(messages))
@@ -212,7 +213,12 @@ def _check_chat(client, served, embedded):
 
 def _check_completion(client, served, embedded):
     answer = client.completions.create(model=served, prompt=BEGINNING, temperature=0, max_tokens=ANSWER_TOKENS)
-    assert answer.choices[0].text == _greedy(ReferenceChat(smollm2_folder()), BEGINNING)
+    assert answer.choices[0].text == _greedy(_smollm2(), BEGINNING)
+
+
+@functools.cache
+def _smollm2():
+    return ReferenceChat(smollm2_folder())
 
 
 def _greedy(reference, prompt):
