@@ -5,19 +5,26 @@ follows before the watch has told does not write again.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.resources import DEPLOYMENT, MANAGER_OBJECTS, MANAGER_SCALE, Body, Key, Resource
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
-from nereid_operator.errors import RefusalError, RejectedError
+from nereid_operator.errors import ConflictError, RefusalError, RejectedError
 from nereid_operator.observe import is_left_by_earlier, is_owned
 from nereid_operator.render.drift import differs
 from nereid_operator.render.metadata import Manifest
 from nereid_operator.render.workload import with_replicas
 
 _log = logging.getLogger(__name__)
+
+
+Send = Callable[[Resource, Manifest], Awaitable[None]]
+
+# What the API server sets where spec.replicas is left out.
+DEFAULT_REPLICAS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +38,32 @@ class Writer:
 
     async def ensure(self, resource: Resource, manifest: Manifest) -> None:
         """Make the object say what the manifest says."""
-        live = await self._live(resource, manifest)
-        if live is None or (differs(manifest, live) and "deletionTimestamp" not in live["metadata"]):
+        live = self._seen(resource, manifest) or await self._create(resource, manifest, self._apply_new)
+        if live is not None and differs(manifest, live) and "deletionTimestamp" not in live["metadata"]:
             _log.info("%s: applying %s %s", self.key, resource.kind, manifest["metadata"]["name"])
             await self._apply(resource, manifest)
 
     async def ensure_created(self, resource: Resource, manifest: Manifest) -> None:
         """Create the object unless it is there; for kinds that cannot be changed."""
-        if await self._live(resource, manifest) is None:
-            _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
-            await self._create(resource, manifest, manager=MANAGER_OBJECTS)
+        if self._seen(resource, manifest) is None:
+            await self._create(resource, manifest, self._post)
 
     async def recreate(self, resource: Resource, manifest: Manifest) -> None:
         """Delete an object of ours and create it anew under its name; for kinds that cannot be changed."""
         await self.delete(resource, manifest["metadata"]["name"])
         _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
-        await self._create(resource, manifest, manager=MANAGER_OBJECTS)
+        await self._post(resource, manifest)
 
     async def ensure_deployment(self, manifest: Manifest, *, replicas: int) -> None:
-        """Create the Deployment with its replicas, which belong to `nereid-scale`; hold everything else as `nereid`."""
-        if await self._live(DEPLOYMENT, manifest) is None:
-            _log.info("%s: creating Deployment %s", self.key, manifest["metadata"]["name"])
-            await self._create(DEPLOYMENT, with_replicas(manifest, replicas), manager=MANAGER_SCALE)
-            await self._apply(DEPLOYMENT, manifest)
+        """Create the Deployment with its replicas, which belong to `nereid-scale`; hold everything else as `nereid`.
+
+        The API server gives one pod to a Deployment that names no number: then one write does for both.
+        """
+        if replicas == DEFAULT_REPLICAS or self._seen(DEPLOYMENT, manifest) is not None:
+            await self.ensure(DEPLOYMENT, manifest)
             return
-        await self.ensure(DEPLOYMENT, manifest)
+        await self._create(DEPLOYMENT, with_replicas(manifest, replicas), self._post_scaled)
+        await self._apply(DEPLOYMENT, manifest)
 
     async def scale(self, name: str, replicas: int) -> None:
         """Set the number of pods of a Deployment, unless it has it."""
@@ -73,12 +81,14 @@ class Writer:
         _log.info("%s: deleting %s %s", self.key, resource.kind, name)
         await self.kube.delete(resource, self.key.namespace, name, uid=live["metadata"]["uid"])
 
-    async def _live(self, resource: Resource, manifest: Manifest) -> Body | None:
-        """Return the object as it is; what is not in the cache may still be there, unlabelled or somebody else's."""
-        name = manifest["metadata"]["name"]
-        live = self.cache.child(resource, self.key, name) or await self.kube.get(resource, self.key.namespace, name)
-        if live is not None and not is_owned(live, self.uid):
-            raise RefusalError(Reason.NAME_CONFLICT, f"{resource.kind} {name} {self._whose(live)}")
+    def _seen(self, resource: Resource, manifest: Manifest) -> Body | None:
+        """Return the object as the cache has it; everything of ours is there, but not what lost our label."""
+        live = self.cache.child(resource, self.key, manifest["metadata"]["name"])
+        return None if live is None else self._ours(resource, live)
+
+    def _ours(self, resource: Resource, live: Body) -> Body:
+        if not is_owned(live, self.uid):
+            raise RefusalError(Reason.NAME_CONFLICT, f"{resource.kind} {live['metadata']['name']} {self._whose(live)}")
         return live
 
     def _whose(self, live: Body) -> str:
@@ -86,15 +96,34 @@ class Writer:
             return f"is still being deleted with an earlier ModelDeployment {self.key.name}."
         return "exists and is not of this ModelDeployment; delete or rename one of them."
 
-    async def _create(self, resource: Resource, manifest: Manifest, *, manager: str) -> None:
+    async def _create(self, resource: Resource, manifest: Manifest, send: Send) -> Body | None:
+        """Create an object that was not seen; return the one that stands there after all, when it is ours."""
+        name = manifest["metadata"]["name"]
+        _log.info("%s: creating %s %s", self.key, resource.kind, name)
         try:
-            self.cache.put(resource, await self.kube.create(resource, manifest, manager=manager))
-        except RejectedError as error:
-            raise _refused(resource, manifest, error) from error
+            await send(resource, manifest)
+        except ConflictError:
+            live = await self.kube.get(resource, self.key.namespace, name)
+            if live is None:
+                raise
+            return self._ours(resource, live)
+        return None
+
+    async def _post(self, resource: Resource, manifest: Manifest) -> None:
+        await self._send(resource, manifest, self.kube.create(resource, manifest, manager=MANAGER_OBJECTS))
+
+    async def _post_scaled(self, resource: Resource, manifest: Manifest) -> None:
+        await self._send(resource, manifest, self.kube.create(resource, manifest, manager=MANAGER_SCALE))
+
+    async def _apply_new(self, resource: Resource, manifest: Manifest) -> None:
+        await self._send(resource, manifest, self.kube.apply_new(resource, manifest, manager=MANAGER_OBJECTS))
 
     async def _apply(self, resource: Resource, manifest: Manifest) -> None:
+        await self._send(resource, manifest, self.kube.apply(resource, manifest, manager=MANAGER_OBJECTS))
+
+    async def _send(self, resource: Resource, manifest: Manifest, written: Awaitable[Body]) -> None:
         try:
-            self.cache.put(resource, await self.kube.apply(resource, manifest, manager=MANAGER_OBJECTS))
+            self.cache.put(resource, await written)
         except RejectedError as error:
             raise _refused(resource, manifest, error) from error
 

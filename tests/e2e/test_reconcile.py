@@ -72,6 +72,23 @@ def test_an_edit_makes_a_revision_that_serves_before_the_old_one_goes(kubectl, n
         assert len(client.embeddings.create(model=minilm, input="still here").data[0].embedding) == 384
 
 
+def test_an_object_of_somebody_else_is_left_alone(kubectl, namespace, store):
+    theirs = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "taken-model", "namespace": namespace}}
+    kubectl.apply(theirs)
+    before = kubectl.get("serviceaccount", "taken-model", namespace)
+    kubectl.apply(model_deployment("taken", namespace, "s3://models/minilm", store))
+    try:
+        ready = wait_for(
+            "the conflict", lambda: _condition(kubectl, namespace, "taken", "Ready", "False"), seconds=30
+        )
+        assert ready["reason"] == "NameConflict"
+        assert "ServiceAccount taken-model" in ready["message"]
+        assert kubectl.get("serviceaccount", "taken-model", namespace) == before
+    finally:
+        kubectl.run("delete", MODELS, "taken", "-n", namespace)
+        kubectl.run("delete", "serviceaccount", "taken-model", "-n", namespace)
+
+
 def test_kubectl_scale_changes_the_pods_and_nothing_else(kubectl, namespace, minilm):
     names = {d["metadata"]["name"] for d in _deployments(kubectl, minilm, namespace)}
     kubectl.run("scale", MODELS, minilm, "-n", namespace, "--replicas=2")

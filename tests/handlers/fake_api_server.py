@@ -1,8 +1,8 @@
 """An API server in the test's own process: kmock's discovery, and a store that behaves as Kubernetes' where it matters.
 
 Create on apply, uid, generation and a resourceVersion that grows; nothing happens on a write that changes nothing;
-/status and /scale; label selectors in lists and watches; 409 on create, and on PUT over another version; children go
-when their owner goes.
+/status and /scale; one replica where a Deployment names no number; label selectors in lists and watches; 409 on create,
+and on PUT or apply over another version; children go when their owner goes.
 Controllers are played by the test: it edits objects through `edit`.
 """
 
@@ -35,6 +35,7 @@ RESOURCES = {
 }
 CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition"}
 ATOMIC = {"selector", "podSelector"}  # maps that the server takes as a whole
+DEPLOYMENTS = kmock.resource("apps/v1/deployments")
 LEASES = kmock.resource("coordination.k8s.io/v1/leases")
 READS = {kmock.action.LIST, kmock.action.FETCH, kmock.action.WATCH}
 
@@ -159,9 +160,16 @@ class FakeApiServer(kmock.KubernetesScaffold):
         applied = request.headers.get("Content-Type", "").startswith("application/apply-patch")
         if key not in self.store and (request.subresource or not applied):
             return _failure(404, f"{request.name} not found")
+        if applied and self._is_other_version(key, request.data):
+            return _failure(409, f"{request.name} has been modified")
         if request.subresource == "status":
             return _answer(self._replace(key, {**self.store[key], "status": request.data["status"]}))
         return _answer(self._merge(key, request.data))
+
+    def _is_other_version(self, key: StoreKey, applied: Object) -> bool:
+        """Tell whether an apply names another version than that of the object that is there."""
+        wanted = applied["metadata"].get("resourceVersion")
+        return wanted is not None and key in self.store and self.store[key]["metadata"]["resourceVersion"] != wanted
 
     def _put(self, request: Any) -> aiohttp.web.Response:
         key = (request.resource, request.namespace, request.name)
@@ -218,6 +226,8 @@ class FakeApiServer(kmock.KubernetesScaffold):
             return old
         self._version += 1
         metadata = dict(body["metadata"])
+        if key[0] == DEPLOYMENTS:
+            body = {**body, "spec": {"replicas": 1, **body["spec"]}}
         generation = 1 if old is None else old["metadata"]["generation"] + (old.get("spec") != body.get("spec"))
         metadata |= {"resourceVersion": str(self._version), "generation": generation}
         metadata.setdefault("uid", f"uid-{self._version}")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.handlers import cluster
 from tests.handlers.conftest import Operator, until
 from tests.handlers.fake_api_server import FakeApiServer
@@ -213,7 +215,7 @@ async def test_what_an_earlier_model_of_the_name_left_goes_first(api: FakeApiSer
 
 
 async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Operator):
-    api.refuse = lambda _method, path: "exceeded quota: gpus" if path.endswith("/deployments") else None
+    api.refuse = lambda _method, path: "exceeded quota: gpus" if "/apps/v1/" in path else None
     cluster.apply_model(api, "s3://models/minilm")
     await cluster.finish_resolve_job(api, digest="a")
     await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
@@ -257,6 +259,26 @@ async def test_replicas_are_scaled_through_the_scale_subresource_alone(api: Fake
     await until(lambda: cluster.condition(api, "Ready")["status"] == "False", "not Ready with one of three")
     cluster.make_ready(api, deployment, ready=3)
     await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready with three")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "writes"),
+    [
+        pytest.param(1, ["PATCH"], id="one pod is the API server's own default"),
+        pytest.param(0, ["POST", "PATCH"], id="no pod comes and goes"),
+        pytest.param(3, ["POST", "PATCH"], id="all pods come at once"),
+    ],
+)
+async def test_a_deployment_is_created_with_its_replicas(
+    api: FakeApiServer, operator: Operator, replicas: int, writes: list[str]
+):
+    spec = {"model": {"uri": "s3://models/minilm"}, "replicas": replicas}
+    api.put(cluster.MODELS, {"metadata": {"name": "minilm"}, "spec": spec})
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the status after the Deployment")
+    (deployment,) = api.all(cluster.DEPLOYMENTS)
+    assert cluster.replicas(api, deployment) == replicas
+    assert [write.split()[0] for write in api.writes if "/apps/v1/" in write] == writes
 
 
 async def test_a_restart_resolves_nothing_again_and_writes_nothing(api: FakeApiServer, start: Start):

@@ -63,6 +63,10 @@ class KubeClient:
         """Apply an object and return it as it is now."""
         return await self._send(requests.apply(resource, manifest, manager))
 
+    async def apply_new(self, resource: Resource, manifest: Body, *, manager: str) -> Body:
+        """Apply an object that must not be there; ConflictError when it is."""
+        return await self._send(requests.apply_new(resource, manifest, manager))
+
     async def apply_status(self, namespace: str, name: str, status: Body) -> Body:
         """Write the status of a ModelDeployment and return it as it is now."""
         return await self._send(requests.apply_status(namespace, name, status))

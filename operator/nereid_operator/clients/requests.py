@@ -1,7 +1,7 @@
 """Requests to the API server as values: built here, sent by clients/kube.py. Pure.
 
-One verb for writing, server-side apply, with one field manager per writer; creation by POST is only where an object
-must not exist yet, PUT only for the Lease, and the scale subresource takes a merge patch.
+One verb for writing, server-side apply, with one field manager per writer. POST is only for what is created and never
+changed, or counted under another manager; PUT only for the Lease; the scale subresource takes a merge patch.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 LIST_CHUNK = 500
+# The store is at 1 before its first object is written, which gets 2.
+NO_OBJECTS_VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,15 @@ def apply(resource: Resource, manifest: Body, manager: str) -> Request:
     metadata = manifest["metadata"]
     path = path_of(resource, metadata["namespace"], metadata["name"])
     return Request("PATCH", path, {"fieldManager": manager, "force": "true"}, manifest, APPLY_PATCH)
+
+
+def apply_new(resource: Resource, manifest: Body, manager: str) -> Request:
+    """Create an object by an apply, so that its fields belong to `manager` as later applies want them.
+
+    It names a version that no object can have: one that is there is a conflict; where there is none nobody compares.
+    """
+    metadata = {**manifest["metadata"], "resourceVersion": NO_OBJECTS_VERSION}
+    return apply(resource, {**manifest, "metadata": metadata}, manager)
 
 
 def apply_status(namespace: str, name: str, status: Body) -> Request:

@@ -23,6 +23,12 @@ def test_apply_is_a_forced_server_side_apply_by_one_manager():
     )
 
 
+def test_a_new_object_is_an_apply_over_a_version_that_no_object_has():
+    request = requests.apply_new(SERVICE, MANIFEST, "nereid")
+    assert request.body == {**MANIFEST, "metadata": {**MANIFEST["metadata"], "resourceVersion": "1"}}
+    assert (request.method, request.content_type) == ("PATCH", "application/apply-patch+yaml")
+
+
 def test_status_is_written_to_its_subresource():
     request = requests.apply_status("ns", "m", {"replicas": 1})
     assert request.path == "/apis/nereid.dev/v1alpha1/namespaces/ns/modeldeployments/m/status"
