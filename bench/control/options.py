@@ -15,8 +15,8 @@ class Options:
     edits: int = 500
     edits_per_second: float = 4.0
     quiet_seconds: float = 600.0
-    # Controllers answer each other within moments; who was silent for so long has nothing more to say.
-    silence_seconds: float = 5.0
+    # Longer than the 10 s for which the operator holds back figures of a status.
+    silence_seconds: float = 12.0
     logs: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "nereid-bench")
 
     @property

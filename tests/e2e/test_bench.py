@@ -18,7 +18,7 @@ SMALL = (
     "--edits=5",
     "--edits-per-second=5",
     "--quiet-seconds=10",
-    "--silence-seconds=1",
+    "--silence-seconds=11",
 )
 
 

@@ -78,9 +78,7 @@ def test_an_object_of_somebody_else_is_left_alone(kubectl, namespace, store):
     before = kubectl.get("serviceaccount", "taken-model", namespace)
     kubectl.apply(model_deployment("taken", namespace, "s3://models/minilm", store))
     try:
-        ready = wait_for(
-            "the conflict", lambda: _condition(kubectl, namespace, "taken", "Ready", "False"), seconds=30
-        )
+        ready = wait_for("the conflict", lambda: _condition(kubectl, namespace, "taken", "Ready", "False"), seconds=30)
         assert ready["reason"] == "NameConflict"
         assert "ServiceAccount taken-model" in ready["message"]
         assert kubectl.get("serviceaccount", "taken-model", namespace) == before
