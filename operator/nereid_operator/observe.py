@@ -79,7 +79,7 @@ class JobFacts:
     """A Job. What is said of its failure is empty unless it failed.
 
     `failure_reason` is the Job controller's, `failed_at` an RFC 3339 time; `attempt` counts the Jobs of
-    this name from 1.
+    this name from 1. `mounted` names what must be there before its pod can start, as in PodFacts.
     """
 
     name: str
@@ -90,6 +90,7 @@ class JobFacts:
     failed_at: str
     attempt: int
     terminating: bool
+    mounted: tuple[str, ...]
 
 
 def pod_facts(body: Body) -> PodFacts:
@@ -185,6 +186,7 @@ def job_facts(body: Body) -> JobFacts:
         failed_at=failed.get("lastTransitionTime", ""),
         attempt=int(attempt) if attempt.isdecimal() else 1,
         terminating="deletionTimestamp" in body["metadata"],
+        mounted=tuple(_mounted(body.get("spec", {}).get("template", {}))),
     )
 
 

@@ -113,7 +113,9 @@ def failed_silently(job: JobFacts, pods: Iterable[PodFacts]) -> ResolveFailed:
     newest_first = sorted(pods, key=lambda pod: pod.created, reverse=True)
     ended = next((container for pod in newest_first for container in pod.containers if container.exit_code), None)
     if ended is None:
-        return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}", job)
+        # The Job controller deletes a pod that ran out of time, and with it what it waited for.
+        needs = f" Its pod needs the {' and the '.join(job.mounted)}" if job.mounted else ""
+        return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}{needs}", job)
     words = ended.termination_message.strip()[-_LAST_WORDS:]
     why = f"Job {job.name} ended with exit code {ended.exit_code} ({ended.exit_reason})"
     return _failed(Reason.RESOLVE_FAILED, f"{why}: {words}" if words else why, job)
