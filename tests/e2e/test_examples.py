@@ -7,6 +7,7 @@ ConfigMaps, node labels, classes) is made from what it says. A new example that 
 
 import contextlib
 import functools
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,7 +30,8 @@ from tests.stack.wait import wait_for
 pytestmark = pytest.mark.e2e
 
 REPOSITORY = Path(__file__).parents[2]
-EXAMPLES = sorted((REPOSITORY / "crds" / "examples").glob("*.yaml"))
+EXAMPLE_FOLDER = REPOSITORY / "crds" / "examples"
+EXAMPLES = sorted(EXAMPLE_FOLDER.glob("*.yaml"))
 QUESTION = "What is the capital of France?"
 BEGINNING = "The capital of France is"
 ANSWER_TOKENS = 12
@@ -74,9 +76,9 @@ def places(hub, store, uploaded):
 
 
 @pytest.fixture
-def home(kubectl, namespace, request):
+def home(kubectl, namespace):
     """A namespace of the example's own; what runs in it ends while the next example starts."""
-    name = f"{namespace}-{request.node.callspec.id}"
+    name = f"{namespace}-{uuid.uuid4().hex[:4]}"
     kubectl.apply(restricted_namespace(name))
     yield name
     kubectl.run("delete", "namespace", name, "--wait=false")
@@ -96,6 +98,26 @@ def test_every_example_is_served(example, places, home, kubectl, embedded):
         ):
             served = body["spec"]["model"].get("servedName", name)
             ANSWERS[model["status"]["model"]["task"]](client, served, embedded)
+
+
+def test_a_bundle_that_is_not_there_yet_is_named_and_waited_for(places, home, kubectl):
+    body = _brought_here(yaml.safe_load((EXAMPLE_FOLDER / "private.yaml").read_text()), places)
+    name = body["metadata"]["name"]
+    secret, bundle = (
+        next(made for made in _objects(body["spec"], places, home) if made["kind"] == kind)
+        for kind in ("Secret", "ConfigMap")
+    )
+    kubectl.apply(secret)
+    kubectl.run("apply", "-n", home, "-f", "-", stdin=yaml.safe_dump(body))
+
+    def stands(kind):
+        return condition(kubectl.get(MODELS, name, home), kind)
+
+    wait_for(
+        "the ConfigMap in status", lambda: "ConfigMap company-roots" in stands("Ready").get("message", ""), seconds=60
+    )
+    kubectl.apply(bundle)
+    wait_for("the model is resolved", lambda: stands("Resolved")["status"] == "True", seconds=120)
 
 
 @pytest.mark.parametrize(
