@@ -11,6 +11,7 @@ from tests.stack.kubectl import KubectlError
 pytestmark = pytest.mark.e2e
 
 HUB = "hf://sentence-transformers/all-MiniLM-L6-v2"
+NODES = "spec.pod.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
 LONG = "x" * 2000
 
 # What a person got wrong → the path in the manifest, the value there, and what the API server must say.
@@ -144,7 +145,37 @@ BAD: dict[str, tuple[str, Any, str]] = {
     ),
     "a variable twice": ("spec.pod.env", [{"name": "TZ"}, {"name": "TZ"}], "spec.pod.env[1]: Duplicate value"),
     "a pull secret without a name": ("spec.pod.imagePullSecrets", [{}], "spec.pod.imagePullSecrets[0].name"),
-    "an affinity": ("spec.pod.affinity", {}, 'unknown field "spec.pod.affinity"'),
+    "an affinity that is none of Kubernetes'": (
+        "spec.pod.affinity.zoneAffinity",
+        {},
+        'unknown field "spec.pod.affinity.zoneAffinity"',
+    ),
+    "an affinity for nodes that are not said": (f"{NODES}.nodeSelectorTerms", [], f"{NODES}.nodeSelectorTerms"),
+    "an affinity for a label that exists and has values": (
+        f"{NODES}.nodeSelectorTerms",
+        [{"matchExpressions": [{"key": "zone", "operator": "Exists", "values": ["a"]}]}],
+        "values must be given with In and NotIn",
+    ),
+    "an affinity for a number in words": (
+        f"{NODES}.nodeSelectorTerms",
+        [{"matchExpressions": [{"key": "disk", "operator": "Gt", "values": ["large"]}]}],
+        "be one whole number with Gt and Lt",
+    ),
+    "an affinity for a field that nodes do not have": (
+        f"{NODES}.nodeSelectorTerms",
+        [{"matchFields": [{"key": "spec.podCIDR", "operator": "In", "values": ["a"]}]}],
+        "matchFields[0].key: Unsupported value",
+    ),
+    "an affinity for pods without a topology": (
+        "spec.pod.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+        [{"labelSelector": {}}],
+        "topologyKey: Required value",
+    ),
+    "an affinity of more than all weight": (
+        "spec.pod.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+        [{"weight": 101, "podAffinityTerm": {"topologyKey": "zone"}}],
+        "weight",
+    ),
     "a typing error in the spec": ("spec.replica", 2, 'unknown field "spec.replica"'),
     "a field of another operator": ("spec.predictor", {}, 'unknown field "spec.predictor"'),
     "a name that is too long": ("metadata.name", "m" * 41, "metadata.name"),
@@ -191,6 +222,35 @@ GOOD: dict[str, tuple[str, Any]] = {
         },
     ),
     "a private registry": ("spec.pod.imagePullSecrets", [{"name": "registry"}, {"name": "mirror.example.com"}]),
+    "an affinity for nodes and pods": (
+        "spec.pod.affinity",
+        {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [
+                        {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]},
+                        {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["n"]}]},
+                    ]
+                },
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 5, "preference": {"matchExpressions": [{"key": "d", "operator": "Gt", "values": ["1"]}]}}
+                ],
+            },
+            "podAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {"topologyKey": "zone", "labelSelector": {}, "namespaceSelector": {}, "namespaces": ["team"]}
+                ]
+            },
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "weight": 100,
+                        "podAffinityTerm": {"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}},
+                    }
+                ]
+            },
+        },
+    ),
     "variables": ("spec.pod.env", [{"name": "TZ", "value": "UTC"}, {"name": "EMPTY"}]),
     "the longest name": ("metadata.name", "m" * 40),
 }

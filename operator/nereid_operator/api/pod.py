@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
+from nereid_operator.api.affinity import Affinity
 from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
 
 RESERVED_PREFIXES = ("nereid.dev/", "app.kubernetes.io/")
@@ -122,6 +123,9 @@ class Pod(ApiType):
     )
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = Field(
         default_factory=tuple, description="Taints that the pods put up with; also for the resolve Job."
+    )
+    affinity: Affinity = Field(
+        default_factory=Affinity, description="Kubernetes' affinity: nodes and pods to be near to or away from."
     )
     priority_class_name: DnsName | None = Field(default=None, description="PriorityClass of the pods.")
     runtime_class_name: DnsName | None = Field(

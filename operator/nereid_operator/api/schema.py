@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Schema = dict[str, Any]
-_DROPPED = frozenset({"title", "$defs", "additionalItems"})
+_DROPPED = frozenset({"title", "$defs", "additionalItems", "propertyNames"})
 _NULL = {"type": "null"}
 
 

@@ -1,7 +1,7 @@
 """Where a pod fits: nodes, the pods on them and a PodSpec → room on each node, with what stands in the way. Pure.
 
-What is looked at: free resources (allocatable minus requests), taints, cordons, node labels. What is not: affinity
-between pods, topology spread, volumes; the scheduler has the last word.
+What is looked at: free resources (allocatable minus requests), taints, cordons, node labels, required node
+affinity. What is not: affinity between pods, topology spread, volumes; the scheduler has the last word.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ from decimal import Decimal
 from nereid_operator.api.resources import Body
 from nereid_operator.cli.amounts import Amounts, amounts, total
 from nereid_operator.cli.evidence import NodeReading
+from nereid_operator.cli.node_affinity import is_wanted
 from nereid_operator.cli.requests import pod_requests
 from nereid_operator.cli.text import cores, size
 
@@ -79,6 +80,8 @@ def _barriers(node: Body, spec: Body) -> Iterator[str]:
     for key, value in (spec.get("nodeSelector") or {}).items():
         if labels.get(key) != value:
             yield f"lacks the label {key}={value}"
+    if not is_wanted(node, spec):
+        yield "is none of those that spec.pod.affinity requires"
 
 
 def _is_tolerated(taint: Body, spec: Body) -> bool:

@@ -102,12 +102,13 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What decides where a pod may run and whether its images can be had."""
+    """What decides where a pod may run and whether its images can be had; affinities are in Kubernetes' own words."""
 
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     runtime_class: str | None = None
     image_pull_secrets: tuple[str, ...] = ()
+    node_affinity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ class PodOverlay:
     priority_class: str | None
     environment: Mapping[str, str]
     placement: Placement
+    pod_affinity: Mapping[str, Any] | None = None
+    pod_anti_affinity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

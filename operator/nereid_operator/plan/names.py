@@ -13,6 +13,7 @@ from nereid_operator.api.resources import Key
 from nereid_operator.plan.ir import CaBundle, Placement, Proxy, Workload
 
 HASH_DIGITS = 8
+_LATER = ("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity")
 
 
 def digest_of(value: object) -> str:
@@ -32,19 +33,20 @@ def resolve_job_name(name: str, model: Model, image: str, *ways: Placement | Pro
     A new image may read what an older one could not, another placement may find a node, and another proxy or bundle of
     certificates may reach the source, so these ask again.
     """
-    asked = [input_hash(model), image, *(asdict(way) for way in ways if way is not None)]
+    asked = [input_hash(model), image, *(_said(way) for way in ways if way is not None)]
     return f"{name}-resolve-{digest_of(asked)}"
 
 
 def revision_hash(workload: Workload) -> str:
     """Return the hash over what makes the pods differ."""
-    values = _without(asdict(workload), "pod", "proxy", "accelerator")
-    return digest_of(values | {"source": _without(values["source"], "ca_bundle")})
+    return digest_of(_said(workload))
 
 
-def _without(values: dict[str, Any], *later: str) -> dict[str, Any]:
+def _said(value: Workload | Placement | Proxy | CaBundle) -> dict[str, Any]:
     """Leave out the fields that came later and say nothing: names must stay what they were before there were any."""
-    return {name: value for name, value in values.items() if name not in later or value is not None}
+    return asdict(
+        value, dict_factory=lambda pairs: {name: said for name, said in pairs if said is not None or name not in _LATER}
+    )
 
 
 def deployment_name(name: str, revision: str) -> str:

@@ -3,6 +3,7 @@
 None stands for a spec.pod that adds nothing, so that an empty one gives the same names as none.
 """
 
+from nereid_operator.api.affinity import as_written
 from nereid_operator.api.pod import Pod
 from nereid_operator.api.pod import Toleration as TolerationSpec
 from nereid_operator.plan.ir import Placement, PodOverlay, Toleration
@@ -20,6 +21,8 @@ def pod_overlay(pod: Pod | None, pull_secrets: tuple[str, ...]) -> PodOverlay | 
         priority_class=pod.priority_class_name,
         environment={variable.name: variable.value for variable in pod.env},
         placement=_placement(pod, pull_secrets),
+        pod_affinity=as_written(pod.affinity.pod_affinity) or None,
+        pod_anti_affinity=as_written(pod.affinity.pod_anti_affinity) or None,
     )
 
 
@@ -37,6 +40,7 @@ def _placement(pod: Pod, pull_secrets: tuple[str, ...]) -> Placement:
         runtime_class=pod.runtime_class_name,
         # In order, each once: the API server takes no name twice.
         image_pull_secrets=tuple(dict.fromkeys((*own, *pull_secrets))),
+        node_affinity=as_written(pod.affinity.node_affinity) or None,
     )
 
 

@@ -13,6 +13,10 @@ def placement_fields(placement: Placement | None) -> dict[str, Any]:
     """Return the part of PodSpec that says where the pod may run."""
     if placement is None:
         return {}
+    return _node_fields(placement) | _affinity({"nodeAffinity": placement.node_affinity})
+
+
+def _node_fields(placement: Placement) -> dict[str, Any]:
     return present(
         {
             "nodeSelector": dict(placement.node_selector),
@@ -27,7 +31,23 @@ def overlay_fields(overlay: PodOverlay | None) -> dict[str, Any]:
     """Return the part of PodSpec that the spec adds to replicas."""
     if overlay is None:
         return {}
-    return present({"priorityClassName": overlay.priority_class}) | placement_fields(overlay.placement)
+    affinity = {
+        "nodeAffinity": overlay.placement.node_affinity,
+        "podAffinity": overlay.pod_affinity,
+        "podAntiAffinity": overlay.pod_anti_affinity,
+    }
+    named = present({"priorityClassName": overlay.priority_class})
+    return named | _node_fields(overlay.placement) | _affinity(affinity)
+
+
+def says_which_pods_to_be_near(overlay: PodOverlay | None) -> bool:
+    """Return whether the spec has a wish of its own for how replicas lie to each other and to other pods."""
+    return overlay is not None and (overlay.pod_affinity or overlay.pod_anti_affinity) is not None
+
+
+def _affinity(parts: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    said = {name: part for name, part in parts.items() if part is not None}
+    return {"affinity": said} if said else {}
 
 
 def pod_metadata(overlay: PodOverlay | None, labels: dict[str, str]) -> dict[str, Any]:

@@ -10,7 +10,14 @@ from typing import Any
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE
 from nereid_operator.plan.ir import ContainerResources, Owner, Revision
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata, revision_labels, selector
-from nereid_operator.render.overlay import environment, overlay_fields, pod_metadata, present, variables
+from nereid_operator.render.overlay import (
+    environment,
+    overlay_fields,
+    pod_metadata,
+    present,
+    says_which_pods_to_be_near,
+    variables,
+)
 from nereid_operator.render.pod import (
     TMP_MOUNT,
     TMP_VOLUME,
@@ -84,7 +91,7 @@ def _pod(revision: Revision) -> dict[str, Any]:
     return {
         **pod_defaults(revision.owner),
         **overlay_fields(revision.workload.pod),
-        "topologySpreadConstraints": [_spread(revision)],
+        **_spread(revision),
         "terminationGracePeriodSeconds": ENDPOINT_SECONDS + timing.drain_seconds + ENDPOINT_SECONDS,
         "initContainers": [_prepare(revision)],
         "containers": [triton_container(revision, grace_seconds=ENDPOINT_SECONDS), _frontend(revision)],
@@ -98,13 +105,19 @@ def _pod(revision: Revision) -> dict[str, Any]:
 
 
 def _spread(revision: Revision) -> dict[str, Any]:
-    """Return the wish for replicas on different nodes; on a small cluster they share one all the same."""
-    return {
+    """Return the wish for replicas on different nodes, unless the spec has one of its own.
+
+    On a small cluster they share a node all the same.
+    """
+    if says_which_pods_to_be_near(revision.workload.pod):
+        return {}
+    constraint = {
         "topologyKey": "kubernetes.io/hostname",
         "maxSkew": 1,
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": selector(revision.owner, revision.hash)},
     }
+    return {"topologySpreadConstraints": [constraint]}
 
 
 def _with_storage(wanted: ContainerResources, storage: str) -> ContainerResources:

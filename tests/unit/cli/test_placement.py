@@ -20,6 +20,16 @@ def _pod(memory: str = "4Gi", cpu: str = "1", **spec: Any) -> dict[str, Any]:
     return {"containers": [{"name": "triton", "resources": {"requests": {"cpu": cpu, "memory": memory}}}], **spec}
 
 
+def _terms(*terms: dict[str, Any]) -> dict[str, Any]:
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": list(terms)}}
+    return _pod(affinity={"nodeAffinity": required})
+
+
+def _near(**condition: Any) -> dict[str, Any]:
+    return _terms({"matchExpressions": [condition]})
+
+
+NOT_WANTED = ("is none of those that spec.pod.affinity requires",)
 GPU = {"containers": [{"name": "triton", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}
 ANY = {"operator": "Exists"}
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any], int, tuple[str, ...]]] = {
@@ -46,6 +56,23 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any], int
         node("n", cordoned=True, taints=[taint("node.kubernetes.io/unschedulable")]), [], _pod(), 0, ("is cordoned",)),
     "a label that is missing": (node("n"), [], _pod(nodeSelector={"zone": "a"}), 0, ("lacks the label zone=a",)),
     "a label that is there": (node("n", labels={"zone": "a"}), [], _pod(nodeSelector={"zone": "a"}), 4, ()),
+    "a node that the affinity requires": (
+        node("n", labels={"zone": "a"}), [], _near(key="zone", operator="In", values=["a", "b"]), 4, ()),
+    "a node that the affinity does not require": (
+        node("n", labels={"zone": "c"}), [], _near(key="zone", operator="In", values=["a", "b"]), 0, NOT_WANTED),
+    "a label that must be another": (node("n"), [], _near(key="zone", operator="NotIn", values=["a"]), 4, ()),
+    "a label that must exist": (node("n"), [], _near(key="zone", operator="Exists"), 0, NOT_WANTED),
+    "a label that must not exist": (node("n"), [], _near(key="zone", operator="DoesNotExist"), 4, ()),
+    "a label with a number large enough": (
+        node("n", labels={"disk": "500"}), [], _near(key="disk", operator="Gt", values=["100"]), 4, ()),
+    "a label with a number too large": (
+        node("n", labels={"disk": "500"}), [], _near(key="disk", operator="Lt", values=["100"]), 0, NOT_WANTED),
+    "a label that is no number": (
+        node("n", labels={"disk": "big"}), [], _near(key="disk", operator="Gt", values=["100"]), 0, NOT_WANTED),
+    "a term without conditions means no node": (node("n"), [], _terms({}), 0, NOT_WANTED),
+    "one of two terms is enough": (
+        node("n"), [],
+        _terms({}, {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}), 4, ()),
     "no accelerator at all": (node("n"), [], GPU, 0, ("has no nvidia.com/gpu",)),
     "an accelerator that is taken": (
         node("n", extended={"nvidia.com/gpu": "1"}), [pod_on("n", **{"nvidia.com/gpu": "1"})], GPU, 0,

@@ -29,6 +29,8 @@ RESOLVED = ResolvedModel.model_validate(
 # The name before there was a spec.pod: an operator that is upgraded must find its Deployment again.
 HASH_WITHOUT_POD = "12584bca"
 JOB_WITHOUT_POD = "m-resolve-1b7ba849"
+# And the one of the pod that says everything but an affinity, before there were any.
+HASH_WITHOUT_AFFINITY = "8eb28b33"
 
 
 def _md(pod: dict[str, Any] | None = None, replicas: int = 1) -> ModelDeployment:
@@ -44,7 +46,15 @@ def _plan(md: ModelDeployment, deployments: tuple[DeploymentFacts, ...] = (), se
     return make_plan(md, RESOLVED, PLATFORM, deployments=deployments, selected_revision=selected)
 
 
-@pytest.mark.parametrize("pod", [None, {}, {"labels": {}, "tolerations": []}], ids=["none", "empty", "empty fields"])
+SAYS_NOTHING: dict[str, Any] = {
+    "none": None,
+    "empty": {},
+    "empty fields": {"labels": {}, "tolerations": []},
+    "empty affinity": {"affinity": {"nodeAffinity": {}, "podAntiAffinity": {}}},
+}
+
+
+@pytest.mark.parametrize("pod", SAYS_NOTHING.values(), ids=SAYS_NOTHING.keys())
 def test_a_pod_that_says_nothing_changes_no_name(pod: dict[str, Any] | None):
     assert _plan(_md(pod)).revision.hash == HASH_WITHOUT_POD
     assert resolve_job(_md(pod), PLATFORM).name == JOB_WITHOUT_POD
@@ -60,6 +70,38 @@ EVERY_FIELD: dict[str, Any] = {
     "imagePullSecrets": [{"name": "registry"}],
     "env": [{"name": "TZ"}],
 }
+TERM = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+NODES = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [TERM]}}
+NEIGHBOURS = {"topologyKey": "zone", "labelSelector": {}, "namespaceSelector": {}}
+PODS = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": NEIGHBOURS}]}
+
+
+def test_a_pod_without_affinity_keeps_its_name():
+    assert _plan(_md(EVERY_FIELD)).revision.hash == HASH_WITHOUT_AFFINITY
+
+
+@pytest.mark.parametrize("affinity", [{"nodeAffinity": NODES}, {"podAffinity": PODS}, {"podAntiAffinity": PODS}])
+def test_an_affinity_is_given_to_replicas_as_it_is_written(affinity: dict[str, Any]):
+    md = _md({"affinity": affinity})
+    assert _plan(md).revision.hash != HASH_WITHOUT_POD
+    assert _template(md)["spec"]["affinity"] == affinity
+
+
+def test_a_resolve_job_goes_to_the_same_nodes_and_near_to_no_pods():
+    both = resolve_job(_md({"affinity": {"nodeAffinity": NODES, "podAffinity": PODS}}), PLATFORM)
+    assert job(both)["spec"]["template"]["spec"]["affinity"] == {"nodeAffinity": NODES}
+    assert both.name != JOB_WITHOUT_POD
+    assert resolve_job(_md({"affinity": {"podAntiAffinity": PODS}}), PLATFORM).name == JOB_WITHOUT_POD
+
+
+@pytest.mark.parametrize(
+    ("affinity", "spread"),
+    [({"nodeAffinity": NODES}, True), ({"podAffinity": PODS}, False), ({"podAntiAffinity": PODS}, False)],
+)
+def test_a_wish_for_neighbours_takes_the_place_of_the_spread_over_nodes(affinity: dict[str, Any], spread: bool):
+    assert ("topologySpreadConstraints" in _template(_md({"affinity": affinity}))["spec"]) is spread
+
+
 ALSO_OF_THE_JOB = {"nodeSelector", "tolerations", "runtimeClassName", "imagePullSecrets"}
 
 
