@@ -9,6 +9,7 @@ import os
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,12 @@ _MEMBERS = {"helm": "helm/helm", "kubectl": "kubectl/kubectl"}
 def cache_folder() -> Path:
     """Where things that are slow to make are kept: $XDG_CACHE_HOME/nereid, by default ~/.cache/nereid."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nereid"
+
+
+def repository_version() -> str:
+    """Return the version that pyproject.toml gives."""
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    return str(tomllib.loads(text)["project"]["version"])
 
 
 def binary(name: str) -> Path:

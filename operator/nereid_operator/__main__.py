@@ -35,6 +35,7 @@ from nereid_operator.queue import HEARTBEAT_SECONDS, Workers
 from nereid_operator.reconciler import Reconciler
 from nereid_operator.reporter import Reporter
 from nereid_operator.settings import Settings, from_env
+from nereid_operator.state_metrics import StateCollector
 
 # A leader must notice that it was suspended together with its machine: others have taken over meanwhile.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -51,7 +52,8 @@ _log = logging.getLogger("nereid_operator")
 
 async def operate(settings: Settings, connection: Connection, stop: asyncio.Event) -> None:
     """Run the operator until `stop` is set or SIGTERM arrives."""
-    transport = AiohttpTransport(connection)
+    metrics = Metrics()
+    transport = AiohttpTransport(connection, metrics.called)
     election = _election(settings, KubeClient(transport))
     guarded = GuardedTransport(transport, election.check)
     kube, cache = KubeClient(guarded), Cache()
@@ -59,10 +61,10 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     fetches = Fetches(cache, pods.read, clock=_seconds)
     reporter = Reporter(cache, kube, clock=_seconds)
     reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, now=_now)
-    metrics = Metrics(depth=lambda: duty.depth, leader=lambda: election.leading)
     reconcile = metrics.counted(reconciler.reconcile)
     duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds))
     feed = Feed(cache, kube, duty.add, settings.watch_namespaces)
+    metrics.read_on_scrape(StateCollector(cache, duty, election, feed, clock=_seconds, now=_now))
     app = health.make_app(
         alive=lambda: _is_alive(election, duty),
         ready=lambda: feed.synced.is_set() and _is_reached(election),

@@ -88,6 +88,15 @@ class Cache:
         """Return the ModelDeployment itself."""
         return self._get(MODEL_DEPLOYMENT, key, key.name)
 
+    def model_deployments(self) -> Iterator[Body]:
+        """Yield every ModelDeployment."""
+        for entries in self._entries.get(MODEL_DEPLOYMENT, {}).values():
+            yield from (entry.body for entry in entries.values())
+
+    def counts(self) -> dict[Resource, int]:
+        """Return how many objects of each kind there are."""
+        return {resource: sum(map(len, by_key.values())) for resource, by_key in self._entries.items()}
+
     def deployments(self, key: Key) -> tuple[Body, ...]:
         """Return the Deployments of its revisions."""
         return tuple(entry.body for entry in self._of(DEPLOYMENT, key))

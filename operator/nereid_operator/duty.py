@@ -26,6 +26,10 @@ class Duty:
         """Return how many ModelDeployments wait for a pass."""
         return 0 if self._queue is None else self._queue.depth
 
+    def oldest_seconds(self, *, now: float) -> float:
+        """Return how long the ModelDeployment waits that has waited longest; 0 when none does."""
+        return 0.0 if self._queue is None else self._queue.oldest_seconds(now=now)
+
     @property
     def heartbeat(self) -> float | None:
         """Return when the workers made their last round; None while this process follows."""

@@ -162,7 +162,8 @@ def _micro_time(now: datetime) -> str:
 class Election:
     """One candidate at work. `kube` is not guarded: what it writes carries the version that was read.
 
-    `reached_at` is when the API server answered last, `heartbeat` when the loop went round last, by `clock`.
+    `reached_at` is when the API server answered last, `heartbeat` when the loop went round last, by `clock`;
+    `won` and `lost` count how often it began and ceased to lead.
     """
 
     kube: KubeClient
@@ -173,6 +174,8 @@ class Election:
     now: Callable[[], datetime]
     reached_at: float | None = None
     heartbeat: float | None = None
+    won: int = 0
+    lost: int = 0
     _view: View = field(default_factory=View)
     _failed: bool = False
 
@@ -210,6 +213,7 @@ class Election:
     async def _lead(self, work: Work) -> None:
         """Run the work and renew; when this returns, the work has ended and no write of its can leave any more."""
         _log.info("leading as %s", self.candidate.identity)
+        self.won += 1
         task = asyncio.create_task(work(), name="leading")
         try:
             while self.leading and not task.done():
@@ -217,6 +221,7 @@ class Election:
                 await self._look()
         finally:
             self._resign()
+            self.lost += 1
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if not task.cancelled():

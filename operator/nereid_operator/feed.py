@@ -32,13 +32,17 @@ class Feed:
     add: Callable[[Key], None]
     namespaces: tuple[str, ...]
     synced: asyncio.Event = field(default_factory=asyncio.Event)
+    watch_restarts: int = 0
+    lists: int = 0
+    failed_lists: int = 0
     _lists_wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, resource: Resource, event: Mapping[str, Any]) -> None:
         """Take one event of a watch; type None marks what a new watch found, so something may have been missed."""
         body = event["object"]
         key = self.cache.drop(resource, body) if event["type"] == "DELETED" else self.cache.put(resource, body)
-        if event["type"] is None:
+        if event["type"] is None and not self._lists_wanted.is_set():
+            self.watch_restarts += 1
             self._lists_wanted.set()
         if key is not None:
             self.add(key)
@@ -57,6 +61,7 @@ class Feed:
         for resource in WATCHED:
             self.cache.replace(resource, await self._list(resource))
         self.synced.set()
+        self.lists += 1
         for key in self.cache.model_keys():
             self.add(key)
 
@@ -71,6 +76,7 @@ class Feed:
             try:
                 await self.list_all()
             except ApiError as error:
+                self.failed_lists += 1
                 _log.warning("the resync failed, next try in %.0f s: %s", SETTLE_SECONDS, error)
                 self._lists_wanted.set()
 

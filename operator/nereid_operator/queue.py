@@ -33,16 +33,16 @@ def back_off_seconds(failures: int) -> float:
 class WorkQueue(Generic[K]):
     """Which keys wait, run, or come back later. All times are seconds of one clock that never goes back."""
 
-    _waiting: dict[K, None] = field(default_factory=dict)
+    _waiting: dict[K, float] = field(default_factory=dict)
     _running: set[K] = field(default_factory=set)
     _later: list[tuple[float, int, K]] = field(default_factory=list)
     _due: dict[K, float] = field(default_factory=dict)
     _failures: dict[K, int] = field(default_factory=dict)
     _sequence: int = 0
 
-    def add(self, key: K) -> None:
+    def add(self, key: K, *, now: float) -> None:
         """Ask for a pass over the key; asking twice is asking once."""
-        self._waiting[key] = None
+        self._waiting.setdefault(key, now)
 
     def add_after(self, key: K, seconds: float, *, now: float) -> None:
         """Ask for a pass after a while; the earliest of several such wishes counts."""
@@ -84,12 +84,16 @@ class WorkQueue(Generic[K]):
         """Return how many keys wait."""
         return len(self._waiting)
 
+    def oldest_seconds(self, *, now: float) -> float:
+        """Return how long the key has waited that has waited longest; 0 when none waits."""
+        return now - min(self._waiting.values(), default=now)
+
     def _promote(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
             due, _, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
                 del self._due[key]
-                self.add(key)
+                self.add(key, now=due)
 
 
 class Workers(Generic[K]):
@@ -116,7 +120,7 @@ class Workers(Generic[K]):
 
     def add(self, key: K) -> None:
         """Ask for a pass over the key."""
-        self._queue.add(key)
+        self._queue.add(key, now=self._clock())
         self._wake.set()
 
     @property

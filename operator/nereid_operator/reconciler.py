@@ -16,6 +16,7 @@ from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts, is_owned, selected_revision
+from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
 from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
@@ -42,18 +43,18 @@ class Reconciler:
     fetch_of: Callable[[PodFacts], FetchProgress | None]
     now: Callable[[], datetime]
 
-    async def reconcile(self, key: Key) -> float | None:
-        """Bring the cluster one step towards the spec; return the seconds after which to look again, None for never."""
+    async def reconcile(self, key: Key) -> Outcome:
+        """Bring the cluster one step towards the spec."""
         body = self.cache.model_deployment(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self.reporter.forget(key)
-            return None
+            return Outcome(Result.GONE)
         now = self.now()
         reading = await self._pass(key, body, now)
-        put_off = await self.reporter.report(body, reading, now=now)
-        return min(
-            (seconds for seconds in (put_off, *_again_seconds(reading, now)) if seconds is not None), default=None
-        )
+        report = await self.reporter.report(body, reading, now=now)
+        due = [seconds for seconds in (report.put_off_seconds, *_again_seconds(reading, now)) if seconds is not None]
+        result = Result.OK if reading.problem is None else Result.REFUSED
+        return Outcome(result, min(due, default=None), report.reason, report.message)
 
     async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
         """Validate, resolve, plan and apply as far as the state allows, and return what was learnt."""

@@ -21,6 +21,15 @@ from nereid_operator.status_writes import bounded, seconds_until_write
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What status says of Ready; `put_off_seconds` is when the figures are due that were put off, None for never."""
+
+    put_off_seconds: float | None
+    reason: str
+    message: str
+
+
 @dataclass(slots=True)
 class Reporter:
     """Writes statuses and remembers when, in seconds of `clock`; a process that begins remembers nothing."""
@@ -31,16 +40,16 @@ class Reporter:
     _written: dict[Key, float] = field(default_factory=dict)
     _event_buckets: dict[Key, Bucket] = field(default_factory=dict)
 
-    async def report(self, body: Body, reading: Reading, *, now: datetime) -> float | None:
-        """Bring the status of `body` up to the reading; return in how many seconds what was put off is due."""
+    async def report(self, body: Body, reading: Reading, *, now: datetime) -> Report:
+        """Bring the status of `body` up to the reading."""
         previous = body.get("status", {})
         if is_stale(reading, previous):
-            return None
+            return _report(previous, None)
         status = bounded(summarize(reading, previous, now=now))
         seconds = seconds_until_write(previous, status, last_write_seconds_ago=self._seconds_ago(reading.key))
         if seconds == 0:
             await self._write(body, reading.key, status, now)
-        return seconds or None
+        return _report(status, seconds or None)
 
     def forget(self, key: Key) -> None:
         """Forget a ModelDeployment that is gone."""
@@ -78,3 +87,8 @@ class Reporter:
         except ApiError as error:
             # The Event only repeats what status says: its loss is no reason to repeat the pass.
             _log.warning("%s: the Event %s was not written: %s", key, event["reason"], error)
+
+
+def _report(status: Body, put_off_seconds: float | None) -> Report:
+    ready = ready_condition(status)
+    return Report(put_off_seconds, str(ready.get("reason", "")), str(ready.get("message", "")))

@@ -58,6 +58,30 @@ class Reason(StrEnum):
     STARTING = "Starting"  # pods are being created or their containers started
 
 
+# Reasons that the commands of the model-runtime image give, passed through unchanged (docs/architecture.md).
+RUNTIME_REASONS = frozenset(
+    {
+        "SourceNotFound",
+        "SourceUnauthorized",
+        "SourceUnreachable",
+        "DigestMissing",
+        "DigestMismatch",
+        "UnsafeFile",
+        "UnsupportedArchitecture",
+        "InvalidModel",
+        "InsufficientDisk",
+        "InvalidArgument",
+        "DeviceMissing",
+    }
+)
+_KNOWN_REASONS = RUNTIME_REASONS | frozenset(Reason)
+
+
+def bounded_reason(reason: str) -> str:
+    """Return a reason as a label of metrics: what a pod made up is Other, so that no pod can make new series."""
+    return str(reason) if reason in _KNOWN_REASONS or not reason else "Other"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition as it stands in status; `last_transition_time` is empty until merged."""
@@ -84,6 +108,11 @@ class Condition:
 def timestamp(now: datetime) -> str:
     """Return a time as metav1.Time writes it: UTC, whole seconds."""
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parsed_timestamp(text: str) -> datetime:
+    """Return the time that `timestamp` wrote."""
+    return datetime.fromisoformat(text)
 
 
 def merge(

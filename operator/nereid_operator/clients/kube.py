@@ -4,6 +4,7 @@ aiohttp and orjson, no generated types: an apply costs 0.4 ms of CPU. Tests hand
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from nereid_operator.errors import NotFoundError, NotLeadingError, UnreachableEr
 
 Transport = Callable[[Request], Awaitable[Response]]
 Guard = Callable[[], None]
+Observe = Callable[[Request, int, float], None]
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 30
@@ -112,11 +114,19 @@ class GuardedPayload(aiohttp.BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
-class AiohttpTransport:
-    """Sends requests over one connection pool; to be closed."""
+def _unobserved(_request: Request, _status: int, _seconds: float) -> None:
+    return
 
-    def __init__(self, connection: Connection) -> None:
+
+class AiohttpTransport:
+    """Sends requests over one connection pool; to be closed.
+
+    `observe` is told of each request, its status (0 when no answer came) and the seconds that it took.
+    """
+
+    def __init__(self, connection: Connection, observe: Observe = _unobserved) -> None:
         self._connection = connection
+        self._observe = observe
         secure = connection.server.startswith("https")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=ssl_context(connection) if secure else False, limit=64),
@@ -129,6 +139,7 @@ class AiohttpTransport:
 
     async def send(self, request: Request, content: bytes | GuardedPayload | None) -> Response:
         """Send one request with this body."""
+        began, status = time.monotonic(), 0
         try:
             async with self._session.request(
                 request.method,
@@ -137,11 +148,15 @@ class AiohttpTransport:
                 data=content,
                 headers=self._headers(request),
             ) as answer:
-                return _response(answer.status, await answer.read())
+                content = await answer.read()
+                status = answer.status
+                return _response(status, content)
         except (TimeoutError, aiohttp.ClientError) as error:
             if isinstance(error.__cause__, NotLeadingError):
                 raise error.__cause__ from None
             raise UnreachableError(0, f"{request.method} {request.path}: {error or type(error).__name__}") from error
+        finally:
+            self._observe(request, status, time.monotonic() - began)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -44,6 +44,18 @@ def path_of(resource: Resource, namespace: str | None, name: str | None = None, 
     return "/".join(part for part in parts if part)
 
 
+def verb_and_resource(request: Request) -> tuple[str, str]:
+    """Return a request in the words of RBAC, such as `patch` and `deployments/scale`, without the object's name."""
+    parts = request.path.strip("/").split("/")
+    below = parts[2:] if parts[0] == "api" else parts[3:]
+    if len(below) > 2 and below[0] == "namespaces":
+        below = below[2:]
+    resource = "/".join((below[0], *below[2:3]))
+    if request.method == "GET":
+        return ("get" if len(below) > 1 else "list"), resource
+    return {"POST": "create", "PUT": "update"}.get(request.method, request.method.lower()), resource
+
+
 def get(resource: Resource, namespace: str, name: str) -> Request:
     """Read one object."""
     return Request("GET", path_of(resource, namespace, name))

@@ -12,16 +12,16 @@ from nereid_operator.queue import LONGEST_BACK_OFF_SECONDS, Workers, WorkQueue, 
 def test_many_adds_are_one_pass():
     queue = WorkQueue[str]()
     for _ in range(5):
-        queue.add("a")
+        queue.add("a", now=0)
     assert queue.take(now=0) == "a"
     assert queue.take(now=0) is None
 
 
 def test_a_key_added_while_it_runs_runs_again_afterwards():
     queue = WorkQueue[str]()
-    queue.add("a")
+    queue.add("a", now=0)
     queue.take(now=0)
-    queue.add("a")
+    queue.add("a", now=0)
     assert queue.take(now=0) is None
     queue.succeed("a")
     assert queue.take(now=0) == "a"
@@ -30,7 +30,7 @@ def test_a_key_added_while_it_runs_runs_again_afterwards():
 def test_keys_come_in_the_order_they_were_added():
     queue = WorkQueue[str]()
     for key in ("b", "a", "b", "c"):
-        queue.add(key)
+        queue.add(key, now=0)
     assert [queue.take(now=0) for _ in range(3)] == ["b", "a", "c"]
 
 
@@ -38,7 +38,7 @@ def test_failures_back_off_and_success_forgets_them():
     queue = WorkQueue[str]()
     waits = []
     now = 0.0
-    queue.add("a")
+    queue.add("a", now=0)
     for _ in range(4):
         assert queue.take(now=now) == "a"
         waits.append(queue.fail("a", now=now))
@@ -47,18 +47,37 @@ def test_failures_back_off_and_success_forgets_them():
     assert waits == [0.5, 1.0, 2.0, 4.0]
     queue.take(now=now)
     queue.succeed("a")
-    queue.add("a")
+    queue.add("a", now=0)
     queue.take(now=now)
     assert queue.fail("a", now=now) == 0.5
 
 
 def test_an_event_does_not_wait_for_the_back_off():
     queue = WorkQueue[str]()
-    queue.add("a")
+    queue.add("a", now=0)
     queue.take(now=0)
     queue.fail("a", now=0)
-    queue.add("a")
+    queue.add("a", now=0)
     assert queue.take(now=0) == "a"
+
+
+def test_the_age_is_that_of_the_key_that_waits_longest():
+    queue = WorkQueue[str]()
+    assert queue.oldest_seconds(now=9) == 0
+    queue.add("a", now=1)
+    queue.add("b", now=3)
+    queue.add("a", now=8)
+    assert queue.oldest_seconds(now=9) == 8
+    queue.take(now=9)
+    assert queue.oldest_seconds(now=9) == 6
+
+
+def test_a_delayed_key_is_as_old_as_it_is_overdue():
+    queue = WorkQueue[str]()
+    queue.add_after("a", 10, now=0)
+    queue.add("b", now=11)
+    queue.take(now=12)
+    assert queue.oldest_seconds(now=12) == 2
 
 
 def test_the_earliest_of_several_delays_counts():
@@ -83,7 +102,7 @@ def test_a_key_never_runs_twice_at_once(steps: list[tuple[str, str]]):
     running: set[str] = set()
     for now, (step, key) in enumerate(steps):
         if step == "add":
-            queue.add(key)
+            queue.add(key, now=0)
         elif step == "take" and (taken := queue.take(now=now)) is not None:
             assert taken not in running
             running.add(taken)
