@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nereid_operator.amounts import Amounts
 from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, MODEL_DEPLOYMENT, Body
+from nereid_operator.pod_requests import pod_requests
 from nereid_operator.progress import FetchProgress
 
 
@@ -32,6 +34,7 @@ class ContainerFacts:
 class PodFacts:
     """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words.
 
+    `requests` is what it asks of the scheduler, while that finds no node.
     `failure` says why the pod as a whole failed (evicted, preempted). `mounted` names what must be there before it can
     start: "Secret bucket-key", "ConfigMap roots (key ca.crt)". `fetch` is what `prepare` itself tells, which no object
     of the API server says.
@@ -47,6 +50,7 @@ class PodFacts:
     ready: bool
     terminating: bool
     unschedulable: str
+    requests: Amounts
     failure: str
     mounted: tuple[str, ...]
     init_containers: tuple[ContainerFacts, ...]
@@ -98,7 +102,7 @@ def pod_facts(body: Body) -> PodFacts:
     metadata, status = body["metadata"], body.get("status", {})
     labels = metadata.get("labels", {})
     conditions = _conditions(status)
-    scheduled = conditions.get("PodScheduled", {})
+    unschedulable = _unschedulable(conditions.get("PodScheduled", {}))
     return PodFacts(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
@@ -109,12 +113,18 @@ def pod_facts(body: Body) -> PodFacts:
         phase=status.get("phase", "Pending"),
         ready=conditions.get("Ready", {}).get("status") == "True",
         terminating="deletionTimestamp" in metadata,
-        unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+        unschedulable=unschedulable,
+        requests=pod_requests(body["spec"]) if unschedulable and "spec" in body else {},
         failure=_failure(status),
         mounted=tuple(_mounted(body)),
         init_containers=tuple(_container_facts(entry) for entry in status.get("initContainerStatuses", ())),
         containers=tuple(_container_facts(entry) for entry in status.get("containerStatuses", ())),
     )
+
+
+def _unschedulable(condition: Body) -> str:
+    message: str = condition.get("message", "")
+    return message if condition.get("reason") == "Unschedulable" else ""
 
 
 def _failure(status: Body) -> str:

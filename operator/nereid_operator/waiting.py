@@ -10,6 +10,8 @@ from nereid_operator.api.conditions import Reason
 from nereid_operator.api.quantities import mebibytes
 from nereid_operator.observe import ContainerFacts, DeploymentFacts, PodFacts, report
 from nereid_operator.progress import sentence
+from nereid_operator.refusals import refusal_reason, refusal_words
+from nereid_operator.scheduling import plain
 
 _IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -33,8 +35,14 @@ def why_waiting(deployment: DeploymentFacts | None, pods: tuple[PodFacts, ...], 
     if stuck is not None:
         return stuck
     if deployment is not None and deployment.replica_failure:
-        return Wait(Reason.POD_CREATION_FAILED, deployment.replica_failure, stuck=True)
+        return cannot_create(deployment.replica_failure)
     return waits[0] if waits else Wait(Reason.STARTING, "Pods are being created.", stuck=False)
+
+
+def cannot_create(message: str) -> Wait:
+    """Return why pods cannot be created; the message has the cluster's words."""
+    reason = refusal_reason(message, otherwise=Reason.POD_CREATION_FAILED)
+    return Wait(reason, refusal_words(message), stuck=True)
 
 
 def _speakers(pods: tuple[PodFacts, ...]) -> list[PodFacts]:
@@ -51,7 +59,7 @@ def _fetched_ratio(pod: PodFacts) -> float:
 def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
     """Yield what holds a pod up, the worst first."""
     if pod.unschedulable:
-        yield Wait(Reason.UNSCHEDULABLE, pod.unschedulable, stuck=True)
+        yield Wait(Reason.UNSCHEDULABLE, plain(pod.unschedulable, pod.requests), stuck=True)
         return
     if pod.failure:
         yield Wait(Reason.POD_FAILED, f"Pod {pod.name} failed: {pod.failure}", stuck=True)

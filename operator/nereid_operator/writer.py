@@ -14,6 +14,7 @@ from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ConflictError, RefusalError, RejectedError
 from nereid_operator.observe import is_left_by_earlier, is_owned
+from nereid_operator.refusals import refusal_reason
 from nereid_operator.render.drift import differs
 from nereid_operator.render.metadata import Manifest
 from nereid_operator.render.workload import with_replicas
@@ -130,4 +131,5 @@ class Writer:
 
 def _refused(resource: Resource, manifest: Manifest, error: RejectedError) -> RefusalError:
     name = f"{resource.kind} {manifest['metadata']['name']}"
-    return RefusalError(Reason.APPLY_REFUSED, f"{name} was refused: {error.message}")
+    reason = refusal_reason(error.message, otherwise=Reason.APPLY_REFUSED)
+    return RefusalError(reason, f"{name} was refused: {error.message}")

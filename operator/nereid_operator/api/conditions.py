@@ -47,9 +47,13 @@ class Reason(StrEnum):
     READY = "Ready"  # the current spec is serving
     NAME_CONFLICT = "NameConflict"  # an object of the needed name exists and belongs to somebody else
     APPLY_REFUSED = "ApplyRefused"  # the API server refused an object: quota, admission, permission
-    UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; its words are the message
+    UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; the message has what is needed and why none has it
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be had
-    POD_CREATION_FAILED = "PodCreationFailed"  # the Deployment cannot create pods: quota, pod security
+    POD_CREATION_FAILED = "PodCreationFailed"  # pods cannot be created, for another reason than the next four
+    QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota has no room left, or wants a request that is not there
+    LIMIT_RANGE_VIOLATION = "LimitRangeViolation"  # a LimitRange does not allow what the pods ask for
+    POD_SECURITY_VIOLATION = "PodSecurityViolation"  # the Pod Security level of the namespace refuses the pods
+    ADMISSION_REFUSED = "AdmissionRefused"  # a webhook or an admission policy refuses them
     POD_FAILED = "PodFailed"  # a pod was evicted or preempted; the message has kubelet's words
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret is missing, or the like
     CONTAINER_CRASHED = "ContainerCrashed"  # a container ended; the message has its last words

@@ -16,6 +16,13 @@ _ADVICE = {
     "image.registry and image.tag of the chart.",
     Reason.POD_CREATION_FAILED: "Raise the quota or relax the policy that refuses the pods, "
     "or ask for less in spec.runtime.resources.",
+    Reason.QUOTA_EXCEEDED: "Raise the ResourceQuota that is named, remove something, or ask for less: "
+    "spec.replicas, spec.runtime.resources.",
+    Reason.LIMIT_RANGE_VIOLATION: "Ask for what the LimitRange of namespace {namespace} allows in "
+    "spec.runtime.resources, or change the LimitRange.",
+    Reason.POD_SECURITY_VIOLATION: "The pods keep to the level restricted; what is named comes from spec.pod "
+    "or from a webhook that changes pods.",
+    Reason.ADMISSION_REFUSED: "Ask who runs the webhook or policy that is named; it refuses the pods.",
     Reason.CONTAINER_CONFIG_ERROR: "Create what is missing in namespace {namespace}, "
     "or correct spec.model.credentials.secretName or spec.model.source.caBundle.",
     Reason.CONTAINER_CRASHED: "Read its log: kubectl logs -n {namespace} {pod} --all-containers --prefix --tail=20. "

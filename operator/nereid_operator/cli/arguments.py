@@ -3,7 +3,7 @@
 import argparse
 from typing import NoReturn
 
-from nereid_operator.cli.amounts import amount
+from nereid_operator.amounts import amount
 from nereid_operator.cli.errors import UsageError
 
 DTYPES = ("F64", "F32", "F16", "BF16", "I8", "U8", "F8_E4M3", "F8_E5M2")

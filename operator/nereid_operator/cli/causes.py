@@ -1,7 +1,7 @@
 """What below a ModelDeployment holds it up: the resolve Job or the Deployment, and their pods. Pure; called by why.
 
 The words for a pod are those of waiting.py, so that the command and the conditions never contradict each other; here
-come the scheduler's counts in plain words, the last log line, and which containers are not ready.
+come the last log line, and which containers are not ready.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from nereid_operator.api.model_status import recorded_model
 from nereid_operator.api.resources import LABEL_JOB_NAME, LABEL_REVISION, Body
 from nereid_operator.cli.evidence import Evidence, silent_failures
-from nereid_operator.cli.scheduler import plain
 from nereid_operator.cli.text import counted, sentence
 from nereid_operator.observe import PodFacts, deployment_facts, job_facts, pod_facts
 from nereid_operator.waiting import Wait, why_waiting
@@ -94,7 +93,7 @@ def _pod_words(evidence: Evidence, body: Body, pod: PodFacts, wait: Wait) -> str
     status = body.get("status", {})
     if status.get("phase") == "Failed" and status.get("reason"):
         return f"{status['reason']}: {sentence(status.get('message', 'the node ended it'))}"
-    message = plain(wait.message).replace(f" of pod {pod.name}", "")
+    message = wait.message.replace(f" of pod {pod.name}", "")
     parts = [f"{wait.reason}: {sentence(message)}"]
     lines = [evidence.last_lines.get(run, "") for run in silent_failures([body])]
     parts += [f"Its last log line: {sentence(line)}" for line in lines if line]

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from nereid_operator.api.resources import Body
 from nereid_operator.cli.evidence import NodeReading
 from nereid_operator.cli.placement import Room, rooms, written
-from nereid_operator.cli.requests import pod_requests
 from nereid_operator.cli.text import counted
+from nereid_operator.pod_requests import pod_requests
 
 _MOST_NODES = 20
 

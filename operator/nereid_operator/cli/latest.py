@@ -6,8 +6,8 @@ from datetime import datetime
 from nereid_operator.api.resources import MODEL_DEPLOYMENT, Body
 from nereid_operator.cli.causes import Cause
 from nereid_operator.cli.evidence import Evidence
-from nereid_operator.cli.scheduler import plain
 from nereid_operator.cli.text import age, sentence, table
+from nereid_operator.scheduling import plain
 
 MOST_EVENTS = 5
 _LONGEST_MESSAGE = 240
@@ -40,7 +40,7 @@ def _time(event: Body) -> str:
 
 def _row(event: Body, now: datetime) -> tuple[str, ...]:
     about = event["involvedObject"]
-    message = sentence(plain(event.get("message") or ""))
+    message = sentence(plain(event.get("message") or "", {}))
     shown = message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 1]}…"
     passed = age(_time(event), now)
     return (

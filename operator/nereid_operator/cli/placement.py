@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from nereid_operator.amounts import Amounts, amounts, total
 from nereid_operator.api.resources import Body
-from nereid_operator.cli.amounts import Amounts, amounts, total
 from nereid_operator.cli.evidence import NodeReading
 from nereid_operator.cli.node_affinity import is_wanted
-from nereid_operator.cli.requests import pod_requests
 from nereid_operator.cli.text import cores, size
+from nereid_operator.pod_requests import pod_requests
 
 _BARRING = frozenset({"NoSchedule", "NoExecute"})
 _CORDON = "node.kubernetes.io/unschedulable"

@@ -22,12 +22,12 @@ from nereid_operator.api.validation import Violation
 from nereid_operator.cli.evidence import Evidence, NodeReading
 from nereid_operator.cli.fit import fit_lines
 from nereid_operator.cli.placement import written
-from nereid_operator.cli.requests import container_requests, pod_requests
 from nereid_operator.cli.text import counted, size, table
 from nereid_operator.observe import deployment_facts, selected_revision
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.names import input_hash, url
 from nereid_operator.plan.planner import make_plan, resolve_job
+from nereid_operator.pod_requests import container_requests, pod_requests
 from nereid_operator.render.children import Child, children
 from nereid_operator.render.job import job as render_job
 from nereid_operator.render.workload import deployment as render_deployment

@@ -15,7 +15,6 @@ from nereid_operator.cli.advice import next_step
 from nereid_operator.cli.causes import Cause, deployment_causes, job_causes
 from nereid_operator.cli.evidence import Evidence
 from nereid_operator.cli.latest import latest_events
-from nereid_operator.cli.scheduler import plain
 from nereid_operator.cli.text import counted, sentence
 
 # What is True when all is well; Progressing is no verdict of its own, and only speaks when it says something new.
@@ -76,7 +75,7 @@ def _verdicts(model: Body) -> Iterator[_Verdict]:
         if condition is None or _holds(condition) or condition["message"] in said:
             continue
         said.add(condition["message"])
-        text = f"{kind} is {condition['status']} ({condition['reason']}): {sentence(plain(condition['message']))}"
+        text = f"{kind} is {condition['status']} ({condition['reason']}): {sentence(condition['message'])}"
         yield _Verdict(condition["reason"], text)
 
 

@@ -103,7 +103,7 @@ def pod(
             "creationTimestamp": "2026-05-04T11:51:00Z",
             "labels": labels or {"nereid.dev/revision": REVISION},
         },
-        "spec": {"containers": []},
+        "spec": {"containers": [{"name": "triton", "resources": {"requests": {"memory": "9Gi"}}}]},
         "status": {"phase": "Pending", "containerStatuses": containers or [], **status},
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nereid_operator.cli.amounts import amount
+from nereid_operator.amounts import amount
 from nereid_operator.cli.listing import details, models_table, models_table_with_namespaces
 from nereid_operator.cli.text import age, cores, short_revision, size
 from tests.unit.cli.objects import NOW, REVISION, model, unready

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nereid_operator.amounts import amount
 from nereid_operator.api.quantities import quantity
-from nereid_operator.cli.amounts import amount
 from nereid_operator.cli.evidence import NodeReading
 from nereid_operator.cli.fit import fit_lines
 from nereid_operator.cli.placement import rooms
-from nereid_operator.cli.requests import pod_requests
+from nereid_operator.pod_requests import pod_requests
 from tests.unit.cli.objects import node, pod_on, taint
 
 

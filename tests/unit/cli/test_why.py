@@ -29,6 +29,7 @@ NO_NODE = (
     "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {gpu: true}. "
     "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 )
+NO_ROOM = "needs 9Gi memory, 0 of 3 nodes have that much free (2 tainted); taints: gpu: true"
 PULL = 'Back-off pulling image "nereid.dev/model-runtime:9": not found'
 QUOTA = (
     'pods "minilm-x" is forbidden: exceeded quota: small, requested: memory=1Gi, used: memory=0, limited: memory=512Mi'
@@ -49,12 +50,12 @@ CASES = {
         )
     ),
     "no node has room": Evidence(
-        model(*unready("Unschedulable", NO_NODE), replicas=2, readyReplicas=0),
+        model(*unready("Unschedulable", NO_ROOM), replicas=2, readyReplicas=0),
         deployments=(deployment(replicas=2),),
         pods=(pod("aaaaa", conditions=unscheduled(NO_NODE)), pod("bbbbb", conditions=unscheduled(NO_NODE))),
         events=(
             event("Pod", f"minilm-{REVISION}-aaaaa", "FailedScheduling", NO_NODE, at="11:59:30"),
-            event("ModelDeployment", "minilm", "Unschedulable", NO_NODE, at="11:55:00"),
+            event("ModelDeployment", "minilm", "Unschedulable", NO_ROOM, at="11:55:00"),
             event("Pod", "another-pod", "Failed", "about something else", at="11:59:59"),
         ),
     ),
@@ -107,7 +108,7 @@ CASES = {
     ),
     "the older revision answers meanwhile": Evidence(
         model(
-            *unready("Unschedulable", NO_NODE, available="True"),
+            *unready("Unschedulable", NO_ROOM, available="True"),
             readyReplicas=0,
             revisions={"current": REVISION, "stable": "99999999"},
         ),
@@ -142,7 +143,7 @@ CASES = {
         jobs=(job(failed=3, failure="Job has reached the specified backoff limit"),),
     ),
     "the resolve Job finds no node": Evidence(
-        model(*unready("Unschedulable", NO_NODE, resolved_as="Unknown"), revisions={}, model=None),
+        model(*unready("Unschedulable", NO_ROOM, resolved_as="Unknown"), revisions={}, model=None),
         jobs=(job(),),
         pods=(pod("qqqqq", labels=OF_JOB, conditions=unscheduled(NO_NODE)),),
     ),

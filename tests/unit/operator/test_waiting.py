@@ -25,10 +25,15 @@ UNSCHEDULABLE = {
     "type": "PodScheduled",
     "status": "False",
     "reason": "Unschedulable",
-    "message": "0/3 nodes: no memory",
+    "message": "0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available: 3 No victims.",
 }
 CASES = {
-    "no node": (_pod(conditions=[UNSCHEDULABLE]), "Unschedulable", "0/3 nodes: no memory", True),
+    "no node": (
+        _pod(conditions=[UNSCHEDULABLE]) | {"spec": {"containers": [{"resources": {"requests": {"memory": "9Gi"}}}]}},
+        "Unschedulable",
+        "needs 9Gi memory, 0 of 3 nodes have that much free",
+        True,
+    ),
     "no image": (
         _pod(init={"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}),
         "ImagePullFailed",
@@ -122,8 +127,75 @@ def test_a_stuck_pod_speaks_before_one_that_only_needs_time():
     assert why_waiting(None, (fetching, stuck), size_bytes=1).reason == "Unschedulable"
 
 
-def test_a_deployment_that_cannot_create_pods_says_why():
-    failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+# k8s.io/apiserver, k8s.io/kubernetes/plugin/pkg/admission and k8s.io/pod-security-admission, as their sources write it.
+REFUSALS = {
+    "a quota that is full": (
+        (
+            'pods "m-1-x" is forbidden: exceeded quota: compute, requested: memory=9Gi, used: memory=1Gi, '
+            "limited: memory=4Gi"
+        ),
+        "QuotaExceeded",
+        "exceeded quota: compute, requested: memory=9Gi",
+    ),
+    "a quota that wants a request": (
+        'pods "m-1-x" is forbidden: failed quota: compute: must specify limits.cpu for: frontend,triton',
+        "QuotaExceeded",
+        "failed quota: compute: must specify limits.cpu",
+    ),
+    "a limit above the range": (
+        'pods "m-1-x" is forbidden: maximum memory usage per Container is 1Gi, but limit is 9Gi',
+        "LimitRangeViolation",
+        "maximum memory usage per Container is 1Gi",
+    ),
+    "several limits outside the range": (
+        (
+            'pods "m-1-x" is forbidden: [minimum cpu usage per Pod is 1, but request is 250m, '
+            "maximum cpu usage per Pod is 2.  No limit is specified]"
+        ),
+        "LimitRangeViolation",
+        "[minimum cpu usage per Pod is 1",
+    ),
+    "a ratio above the range": (
+        'pods "m-1-x" is forbidden: memory max limit to request ratio per Container is 2, but provided ratio is 4.0',
+        "LimitRangeViolation",
+        "memory max limit to request ratio",
+    ),
+    "the namespace's security level": (
+        (
+            'pods "m-1-x" is forbidden: violates PodSecurity "restricted:latest": seccompProfile (container "triton" '
+            'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")'
+        ),
+        "PodSecurityViolation",
+        'violates PodSecurity "restricted:latest"',
+    ),
+    "a webhook": (
+        'admission webhook "pods.example.com" denied the request: no team label',
+        "AdmissionRefused",
+        "no team label",
+    ),
+    "a webhook that is down": (
+        'Internal error occurred: failed calling webhook "pods.example.com": failed to call webhook: timeout',
+        "AdmissionRefused",
+        "timeout",
+    ),
+    "an admission policy": (
+        "pods \"m-1-x\" is forbidden: ValidatingAdmissionPolicy 'images' with binding 'all' denied request: no",
+        "AdmissionRefused",
+        "ValidatingAdmissionPolicy 'images'",
+    ),
+    "a priority class that is not there": (
+        'pods "m-1-x" is forbidden: no PriorityClass with name serving was found',
+        "PodCreationFailed",
+        "no PriorityClass with name serving",
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "reason", "words"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_pods_that_cannot_be_created_say_who_refuses_them(message: str, reason: str, words: str):
+    failure = {"type": "ReplicaFailure", "status": "True", "message": message}
     body = {"metadata": {"name": "m-1"}, "spec": {}, "status": {"conditions": [failure]}}
     wait = why_waiting(deployment_facts(body), (), size_bytes=1)
-    assert (wait.reason, wait.message, wait.stuck) == ("PodCreationFailed", "exceeded quota", True)
+    assert (wait.reason, wait.stuck) == (reason, True)
+    assert words in wait.message
+    assert "m-1-x" not in wait.message, "the next attempt has another name"

@@ -7,8 +7,8 @@ which stay. The pod asks for the larger of the two moments, plus the overhead of
 
 from decimal import Decimal
 
+from nereid_operator.amounts import Amounts, amounts, largest, total
 from nereid_operator.api.resources import Body
-from nereid_operator.cli.amounts import Amounts, amounts, largest, total
 
 
 def container_requests(container: Body) -> dict[str, Decimal]:
