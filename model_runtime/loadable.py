@@ -12,11 +12,12 @@ from model_runtime.engines.errors import InvalidModelError, UnsupportedModelErro
 from model_runtime.engines.pooling_config import parse_pooling
 from model_runtime.engines.tensors import Shapes, check_names, check_shape
 from model_runtime.errors import InvalidModel, UnsupportedArchitecture
+from model_runtime.footprint import Footprint, bert_footprint, llama_footprint
 from model_runtime.safetensors_header import Tensor
 
 
-def check_llama(config: Any, tensors: Iterable[Tensor]) -> None:  # noqa: ANN401 - JSON
-    """Check what `llama.load` checks.
+def check_llama(config: Any, tensors: Iterable[Tensor]) -> Footprint:  # noqa: ANN401 - JSON
+    """Check what `llama.load` checks, and return what it would take.
 
     Raises:
         UnsupportedArchitecture: a setting the engine has no code for.
@@ -25,15 +26,19 @@ def check_llama(config: Any, tensors: Iterable[Tensor]) -> None:  # noqa: ANN401
     """
     with _reasons():
         sizes = llama_config.read_config(config)
-        _check_tensors(tensors, llama_config.expected_shapes(sizes), llama_config.ignored_tensors(sizes))
+        shapes = llama_config.expected_shapes(sizes)
+        _check_tensors(tensors, shapes, llama_config.ignored_tensors(sizes))
+    return llama_footprint(sizes, shapes)
 
 
-def check_bert(config: Any, tensors: Iterable[Tensor], pooling: tuple[object, object, object]) -> None:  # noqa: ANN401
-    """Check what `bert.load` checks; `pooling` are the documents of `parse_pooling`. Raises as `check_llama`."""
+def check_bert(config: Any, tensors: Iterable[Tensor], pooling: tuple[object, object, object]) -> Footprint:  # noqa: ANN401
+    """Check what `bert.load` checks; returns and raises as `check_llama`. `pooling` is for `parse_pooling`."""
     with _reasons():
         parse_pooling(*pooling)
         sizes = bert_config.read_config(config)
-        _check_tensors(tensors, bert_config.expected_shapes(sizes), bert_config.IGNORED)
+        shapes = bert_config.expected_shapes(sizes)
+        _check_tensors(tensors, shapes, bert_config.IGNORED)
+    return bert_footprint(shapes)
 
 
 def _check_tensors(tensors: Iterable[Tensor], expected: Shapes, ignored: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from model_runtime.fetch.download import read_small
 from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.retry import Patience, retry
 from model_runtime.fetch.source import Listing, read_exactly
+from model_runtime.footprint import Footprint
 from model_runtime.manifest import FileEntry
 from model_runtime.safetensors_header import Tensor, read_header
 from model_runtime.selection import is_weights
@@ -60,7 +61,18 @@ def resolve(arguments: SourceArguments, task: Task, patience: Patience) -> dict[
         "task": facts.task,
         "architecture": facts.architecture,
         "dtype": facts.dtype,
+        **memory_facts(facts.footprint),
     }
+
+
+def memory_facts(footprint: Footprint) -> dict[str, int]:
+    """Return the footprint by the names of the contract; what an encoder does not have is left out."""
+    named = {
+        "weightsBytes": footprint.weights_bytes,
+        "kvBytesPerToken": footprint.kv_bytes_per_token,
+        "contextLength": footprint.context_length,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def check_digest(listing: Listing, expected: str | None) -> str:

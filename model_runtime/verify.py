@@ -13,6 +13,7 @@ from itertools import chain
 
 from model_runtime.engines.pooling_config import POOLING_NAME
 from model_runtime.errors import InvalidModel, UnsafeFile, UnsupportedArchitecture
+from model_runtime.footprint import Footprint
 from model_runtime.loadable import check_bert, check_llama
 from model_runtime.safetensors_header import Tensor
 from model_runtime.selection import INDEX_NAME
@@ -55,6 +56,7 @@ class Facts:
     architecture: str
     task: Task
     dtype: str
+    footprint: Footprint
 
 
 DOCUMENT_NAMES: Mapping[str, str] = {
@@ -92,16 +94,12 @@ def examine(task: Task, paths: Collection[str], documents: Documents, headers: M
     check_shards(documents.index, headers)
     architecture = architecture_of(documents.config)
     tensors = list(chain.from_iterable(headers.values()))
-    facts = Facts(
-        architecture=architecture,
-        task=task_of(task, architecture, has_chat_template=has_chat_template(paths, documents.tokenizer_config)),
-        dtype=dtype_of(tensors),
-    )
+    served = task_of(task, architecture, has_chat_template=has_chat_template(paths, documents.tokenizer_config))
+    dtype = dtype_of(tensors)
     if architecture == "BertModel":
-        check_bert(documents.config, tensors, (documents.modules, documents.pooling, documents.sentence))
-    else:
-        check_llama(documents.config, tensors)
-    return facts
+        pooling = (documents.modules, documents.pooling, documents.sentence)
+        return Facts(architecture, served, dtype, check_bert(documents.config, tensors, pooling))
+    return Facts(architecture, served, dtype, check_llama(documents.config, tensors))
 
 
 def architecture_of(config: object) -> str:

@@ -14,6 +14,7 @@ from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.resources import Body, Key
 from nereid_operator.api.validation import Violation
 from nereid_operator.observe import DeploymentFacts, PodFacts
+from nereid_operator.plan.capacity import replica_memory
 from nereid_operator.plan.ir import Plan
 from nereid_operator.plan.names import replica_selector, url
 from nereid_operator.plan.resolution import NotAsked, ReportLost, Resolution, Resolved, ResolveFailed, Resolving
@@ -95,9 +96,14 @@ def ready_condition(status: Body) -> Mapping[str, Any]:
 def _model(reading: Reading, previous: Body) -> Mapping[str, Any] | None:
     """Return the resolved facts; those of the last good spec stay while a new one is not resolved."""
     if isinstance(reading.resolution, Resolved):
-        return reading.resolution.model.as_body()
+        return {**reading.resolution.model.as_body(), **_memory(reading)}
     kept: Mapping[str, Any] | None = previous.get("model")
     return kept
+
+
+def _memory(reading: Reading) -> Mapping[str, str]:
+    memory = replica_memory(reading.plan.revision) if reading.plan else None
+    return {"memory": memory} if memory else {}
 
 
 def _conditions(reading: Reading) -> tuple[Condition, ...]:

@@ -218,7 +218,7 @@ async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Ope
     api.refuse = lambda _method, path: "exceeded quota: gpus" if "/apps/v1/" in path else None
     cluster.apply_model(api, "s3://models/minilm")
     await cluster.finish_resolve_job(api, digest="a")
-    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "QuotaExceeded", "the refusal in status")
     assert "exceeded quota: gpus" in cluster.condition(api, "Ready")["message"]
 
 
@@ -238,8 +238,8 @@ async def test_a_refusal_to_scale_or_to_delete_is_told(api: FakeApiServer, opera
 async def test_a_refused_job_does_not_count_as_at_work(api: FakeApiServer, operator: Operator):
     api.refuse = lambda _method, path: "exceeded quota: jobs" if path.endswith("/jobs") else None
     cluster.apply_model(api, "s3://models/minilm")
-    await until(lambda: cluster.condition(api, "Ready")["reason"] == "ApplyRefused", "the refusal in status")
-    assert cluster.condition(api, "Resolved")["reason"] == "ApplyRefused"
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "QuotaExceeded", "the refusal in status")
+    assert cluster.condition(api, "Resolved")["reason"] == "QuotaExceeded"
     assert "exceeded quota: jobs" in cluster.condition(api, "Resolved")["message"]
 
 

@@ -36,6 +36,9 @@ def test_the_answer_is_on_stdout_and_in_the_termination_log(
         "task": "Completion",
         "architecture": "LlamaForCausalLM",
         "dtype": "bfloat16",
+        "weightsBytes": 1062912,
+        "kvBytesPerToken": 16,
+        "contextLength": 64,
     }
     assert json.loads(capsys.readouterr().out) == report
 
@@ -84,6 +87,7 @@ def test_another_digest_than_the_one_asked_for_is_refused(web: WebServer, tmp_pa
 
 
 REASONS = {
+    "DeviceMissing": 3,
     "DigestMismatch": 3,
     "DigestMissing": 3,
     "InsufficientDisk": 1,

@@ -14,8 +14,20 @@ from model_runtime.manifest import parse_sums
 from tests.runtime.models import minilm_folder, smollm2_folder
 
 MODELS = [
-    (minilm_folder, {"task": "Embedding", "architecture": "BertModel", "dtype": "float32", "files": 9}),
-    (smollm2_folder, {"task": "Chat", "architecture": "LlamaForCausalLM", "dtype": "bfloat16", "files": 5}),
+    (
+        minilm_folder,
+        {"task": "Embedding", "architecture": "BertModel", "dtype": "float32", "files": 9, "weightsBytes": 90_261_504},
+    ),
+    (
+        smollm2_folder,
+        {
+            "task": "Chat",
+            "architecture": "LlamaForCausalLM",
+            "dtype": "bfloat16",
+            "files": 5,
+            "weightsBytes": 538_060_032,
+        },
+    ),
 ]
 
 

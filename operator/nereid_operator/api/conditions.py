@@ -46,7 +46,7 @@ class Reason(StrEnum):
     ROLLED_OUT = "RolledOut"  # the current revision has all its replicas
     READY = "Ready"  # the current spec is serving
     NAME_CONFLICT = "NameConflict"  # an object of the needed name exists and belongs to somebody else
-    APPLY_REFUSED = "ApplyRefused"  # the API server refused an object: quota, admission, permission
+    APPLY_REFUSED = "ApplyRefused"  # the API server refused an object, for another reason than quota or admission
     UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; the message has what is needed and why none has it
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be had
     POD_CREATION_FAILED = "PodCreationFailed"  # pods cannot be created, for another reason than the next four

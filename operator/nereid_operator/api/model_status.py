@@ -11,6 +11,9 @@ from nereid_operator.api.api_type import ApiType
 from nereid_operator.api.model_deployment import Task
 from nereid_operator.api.resources import Body
 
+# Bounds keep a report that is out of its mind from becoming a memory request.
+Bytes = Annotated[int, Field(ge=0, le=2**53, json_schema_extra={"format": "int64"})]
+Tokens = Annotated[int, Field(ge=0, le=2**30, json_schema_extra={"format": "int64"})]
 Text = Annotated[str, Field(max_length=1024)]
 
 
@@ -33,9 +36,23 @@ class ResolvedModel(ApiType):
     architecture: str = Field(default="", max_length=256, description="The architecture that config.json names.")
     dtype: str = Field(default="", max_length=64, description="Data type of most of the weights.")
 
+    weights_bytes: Bytes | None = Field(default=None, description="Bytes of the weights in memory, in float32.")
+    kv_bytes_per_token: Bytes | None = Field(
+        default=None, description="Bytes of the KV cache of one token, in float32; only of decoders."
+    )
+    context_length: Tokens | None = Field(default=None, description="Longest context in tokens; only of decoders.")
+
     def as_body(self) -> dict[str, Any]:
-        """Return the facts with the API's field names."""
-        return self.model_dump(by_alias=True, mode="json")
+        """Return the facts with the API's field names, those that are known."""
+        return self.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+class ModelStatus(ResolvedModel):
+    """The facts, and what follows from them."""
+
+    memory: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Memory of its node that one replica is given."
+    )
 
 
 class StatusCondition(ApiType):
@@ -94,7 +111,7 @@ class Status(ApiType):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     url: Text | None = Field(default=None, description="Where the model answers inside the cluster.")
-    model: ResolvedModel | None = Field(default=None, description="What the model is, exactly.")
+    model: ModelStatus | None = Field(default=None, description="What the model is, exactly.")
     replicas: int = Field(default=0, description="Pods of the current revision.")
     ready_replicas: int = Field(default=0, description="Pods of the current revision that answer.")
     selector: Text | None = Field(default=None, description="Label selector of the pods counted in replicas.")

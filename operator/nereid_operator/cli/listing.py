@@ -33,6 +33,7 @@ def details(model: Body, *, now: datetime) -> str:
         ("URL", status.get("url", _NOTHING)),
         ("Source", model["spec"]["model"]["uri"]),
         *_model_rows(recorded_model(status)),
+        ("Memory", _memory(status)),
         ("Replicas", f"{_replicas(model)} ready"),
         ("Revision", _revisions(status)),
         ("Generation", f"{metadata.get('generation', 1)}, status speaks of {status.get('observedGeneration', 0)}"),
@@ -68,6 +69,11 @@ def _model_rows(resolved: ResolvedModel | None) -> Iterator[tuple[str, str]]:
     yield "Size", f"{size(resolved.size_bytes)} ({resolved.size_bytes} bytes in {resolved.files} files)"
     yield "Task", str(resolved.task)
     yield "Architecture", ", ".join(part for part in (resolved.architecture, resolved.dtype) if part) or _NOTHING
+
+
+def _memory(status: Body) -> str:
+    memory = status.get("model", {}).get("memory")
+    return f"{memory} a replica" if memory else _NOTHING
 
 
 def _replicas(model: Body) -> str:

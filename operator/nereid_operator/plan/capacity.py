@@ -1,7 +1,13 @@
 """How much memory, CPU and time a replica needs, from the size of its weights. Pure; called by the planner.
 
-The torch engine holds weights as float32 on the CPU, whatever type they are stored in: MiniLM (87 MiB, F32) needs
-1.3 x 87 MiB for them, SmolLM2-135M (257 MiB, BF16) 1.3 x 514 MiB. The factor covers activations and the KV cache.
+The torch engine holds weights as float32 on the CPU, whatever type they are stored in. With what the resolve Job found
+in config.json and the tensors' headers, a replica on the CPU gets
+
+    1 GiB (Triton, torch) + weights + 30 % of them for activations + KV cache of 2 full contexts
+
+so that SmolLM2-135M (weights 513 MiB, 45 KiB a token, 8,192 tokens) gets 1,024 + 667 + 720 MiB. More full contexts at
+once need more memory in spec.runtime.resources. A model that was resolved before there were such facts keeps the
+estimate from its bytes and dtype, without a cache, so that its pods stay when the operator is upgraded.
 On a GPU weights and cache are in its own memory, which Kubernetes does not count; of the node's a replica then needs
 what CUDA takes, and room for one tensor at a time on its way from the disk to the device.
 """
@@ -9,9 +15,10 @@ what CUDA takes, and room for one tensor at a time on its way from the disk to t
 import math
 from collections.abc import Mapping
 
+from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import GIBIBYTE, MEBIBYTE, mebibytes, quantity
 from nereid_operator.api.runtime import Resources
-from nereid_operator.plan.ir import Accelerator, ContainerResources
+from nereid_operator.plan.ir import Accelerator, ContainerResources, Revision
 
 _FLOAT32_BYTES = 4
 _DTYPE_BYTES: Mapping[str, float] = {
@@ -25,6 +32,7 @@ _DTYPE_BYTES: Mapping[str, float] = {
     "F8_E5M2": 1,
 }
 _ACTIVATIONS_RATIO = 1.3
+FULL_CONTEXTS = 2
 _ENGINE_BYTES = 1 * GIBIBYTE  # Triton, Python stub, torch
 _CUDA_BYTES = 2 * GIBIBYTE  # CUDA's libraries and context
 _LARGEST_TENSOR_BYTES = 4 * GIBIBYTE  # the embedding of 128,256 words x 16,384 in two bytes
@@ -43,7 +51,7 @@ FRONTEND = ContainerResources(
 
 
 def triton_resources(
-    wanted: Resources | None, accelerator: Accelerator | None, *, size_bytes: int, dtype: str
+    wanted: Resources | None, accelerator: Accelerator | None, model: ResolvedModel
 ) -> ContainerResources:
     """Return the spec's own resources, or an estimate: memory from the weights, a little CPU, no CPU limit.
 
@@ -53,7 +61,7 @@ def triton_resources(
     if wanted is not None:
         requests, limits = _texts(wanted.requests), _texts(wanted.limits)
         return ContainerResources(requests=requests | devices, limits=limits | devices)
-    needed = _host_bytes(size_bytes) if accelerator else _loaded_bytes(size_bytes, dtype) * _ACTIVATIONS_RATIO
+    needed = _host_bytes(model.size_bytes) if accelerator else _cpu_bytes(model)
     memory = mebibytes(needed + _ENGINE_BYTES)
     return ContainerResources(requests={"cpu": "200m", "memory": memory} | devices, limits={"memory": memory} | devices)
 
@@ -90,6 +98,22 @@ def startup_seconds(size_bytes: int) -> int:
 def _host_bytes(size_bytes: int) -> int:
     """Return what of the node's memory a replica on a GPU needs beside the engine."""
     return _CUDA_BYTES + min(size_bytes, _LARGEST_TENSOR_BYTES)
+
+
+def _cpu_bytes(model: ResolvedModel) -> float:
+    """Return what weights, activations and KV cache need on the CPU."""
+    if model.weights_bytes is None:
+        return _loaded_bytes(model.size_bytes, model.dtype) * _ACTIVATIONS_RATIO
+    cache = (model.kv_bytes_per_token or 0) * (model.context_length or 0)
+    return model.weights_bytes * _ACTIVATIONS_RATIO + cache * FULL_CONTEXTS
+
+
+def replica_memory(revision: Revision) -> str | None:
+    """Return the memory that a replica is given, all containers together; None where the spec leaves it open."""
+    asked = [{**part.limits, **part.requests}.get("memory") for part in (revision.triton, revision.workload.frontend)]
+    if any(amount is None for amount in asked):
+        return None
+    return mebibytes(float(sum(quantity(amount) for amount in asked if amount is not None)))
 
 
 def _loaded_bytes(size_bytes: int, dtype: str) -> float:

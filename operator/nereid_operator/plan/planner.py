@@ -105,9 +105,7 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platfo
         served_name=md.served_name,
         batching=Batching(runtime.batching.max_batch_size, duration_microseconds(runtime.batching.max_queue_delay)),
         prepare=capacity.PREPARE,
-        triton=capacity.triton_resources(
-            runtime.resources, accelerator, size_bytes=resolved.size_bytes, dtype=resolved.dtype
-        ),
+        triton=capacity.triton_resources(runtime.resources, accelerator, resolved),
         frontend=capacity.FRONTEND,
         timing=Timing(capacity.startup_seconds(resolved.size_bytes), DRAIN_SECONDS),
         image_name=platform.image.name,

@@ -4,10 +4,21 @@ from typing import Any
 
 import pytest
 
+from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import MEBIBYTE
 from nereid_operator.api.runtime import Resources
 from nereid_operator.plan.capacity import shared_memory, triton_resources, with_shared_memory
 
+MODEL = ResolvedModel.model_validate(
+    {
+        "inputHash": "0",
+        "revision": "r",
+        "digest": f"sha256:{'a' * 64}",
+        "bytes": 100 * MEBIBYTE,
+        "task": "Embedding",
+        "dtype": "F32",
+    }
+)
 # What the spec says → requests and limits of memory, size of /dev/shm.
 CASES: dict[str, tuple[dict[str, Any] | None, tuple[str | None, str | None, str]]] = {
     "nothing is said, so the estimate grows by /dev/shm": (None, ("1410Mi", "1410Mi", "256Mi")),
@@ -29,12 +40,12 @@ def test_what_lies_in_shared_memory_is_counted_as_memory(
     said: dict[str, Any] | None, expected: tuple[str | None, str | None, str]
 ):
     wanted = None if said is None else Resources.model_validate(said)
-    triton = triton_resources(wanted, None, size_bytes=100 * MEBIBYTE, dtype="F32")
+    triton = triton_resources(wanted, None, MODEL)
     given = with_shared_memory(wanted, triton)
     assert (given.requests.get("memory"), given.limits.get("memory"), shared_memory(wanted, triton)) == expected
 
 
 def test_what_the_spec_says_is_left_as_it_is():
     wanted = Resources.model_validate({"requests": {"cpu": 1, "memory": "300Mi"}, "limits": {"example.com/gpu": "1"}})
-    triton = triton_resources(wanted, None, size_bytes=1, dtype="F32")
+    triton = triton_resources(wanted, None, MODEL)
     assert with_shared_memory(wanted, triton) == triton
