@@ -10,8 +10,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A folder with a smaller (CPU) build of torch is used when there is one; any build of torch serves.
 WHEELS := $(or $(NEREID_WHEELS),$(wildcard ../shared/wheels))
-CRD := crds/nereid.dev_modeldeployments.yaml
-CHART_CRD := charts/nereid/templates/crd-modeldeployments.yaml
+KINDS := modeldeployments servingpolicies
 LOCK = uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 help: ## This list
@@ -55,12 +54,14 @@ lint: venv ## ruff, mypy --strict, layers, chart, generated files
 	mypy
 	lint-imports
 	$$(python -m tests.binaries helm) lint --strict charts/nereid
-	python -m nereid_operator.api.crd | diff -u $(CRD) - || { echo "$(CRD) is stale: run make generate" >&2; exit 1; }
-	diff -u $(CRD) $(CHART_CRD) || { echo "$(CHART_CRD) is stale: run make generate" >&2; exit 1; }
+	for kind in $(KINDS); do for file in crds/nereid.dev_$$kind.yaml charts/nereid/templates/crd-$$kind.yaml; do \
+	  python -m nereid_operator.api.crd $$kind | diff -u $$file - || { echo "$$file is stale: run make generate" >&2; exit 1; }; \
+	done; done
 
-generate: venv ## The CRD from the pydantic models, here and in the chart
-	python -m nereid_operator.api.crd > $(CRD)
-	cp $(CRD) $(CHART_CRD)
+generate: venv ## The CRDs from the pydantic models, here and in the chart
+	for kind in $(KINDS); do \
+	  python -m nereid_operator.api.crd $$kind | tee crds/nereid.dev_$$kind.yaml > charts/nereid/templates/crd-$$kind.yaml; \
+	done
 
 lock: venv ## Pin the newest allowed versions
 	$(LOCK) -U --all-extras $(addprefix --find-links ,$(WHEELS)) --no-emit-package torch pyproject.toml -o requirements/dev.txt

@@ -2,32 +2,37 @@
 
 Comes in: bodies from watches, from lists and from the answers to our own writes. Goes out: bodies and facts for the
 reconciler. Filled by feed.py, read by reconciler.py; holds no logic of reconciliation. Pods are kept as facts,
-everything else without managedFields. An older reading never replaces a newer one, nor brings back what was deleted:
-lists, answers and watches race.
+namespaces as their labels, policies also as what was read of them, everything else without managedFields. An older
+reading never replaces a newer one, nor brings back what was deleted: lists, answers and watches race.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.resources import (
+    CLUSTER_SCOPED,
     DEPLOYMENT,
     JOB,
     LABEL_MODEL,
     MODEL_DEPLOYMENT,
+    NAMESPACE,
     POD,
     SERVICE,
+    SERVING_POLICY,
     Body,
     Key,
     Listing,
     Resource,
 )
+from nereid_operator.api.serving_policy import Policy
 from nereid_operator.observe import PodFacts, pod_facts
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     body: Body
-    facts: PodFacts | None
+    facts: PodFacts | Policy | None
     version: int
     uid: str
 
@@ -41,7 +46,7 @@ class Cache:
     _deleted: dict[Resource, dict[str, int]] = field(default_factory=dict)
 
     def put(self, resource: Resource, body: Body) -> Key | None:
-        """Keep an object; return the ModelDeployment it concerns, None for an object without our label."""
+        """Keep an object; return the key it concerns, None for an object without our label."""
         key = owner_key(resource, body)
         if key is None:
             return None
@@ -82,7 +87,25 @@ class Cache:
 
     def model_keys(self) -> set[Key]:
         """Return every ModelDeployment of which there is anything."""
-        return {key for by_key in self._entries.values() for key, entries in by_key.items() if entries}
+        return {key for resource, by_key in self._entries.items() if resource not in CLUSTER_SCOPED for key in by_key}
+
+    def policy_keys(self) -> set[Key]:
+        """Return every ServingPolicy."""
+        return set(self._entries.get(SERVING_POLICY, {}))
+
+    def policy(self, key: Key) -> Body | None:
+        """Return a ServingPolicy itself."""
+        return self._get(SERVING_POLICY, key, key.name)
+
+    def policies(self) -> tuple[Policy, ...]:
+        """Return what was read of every ServingPolicy."""
+        entries = (self._get_entry(SERVING_POLICY, key, key.name) for key in self.policy_keys())
+        return tuple(entry.facts for entry in entries if entry and isinstance(entry.facts, Policy))
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str] | None:
+        """Return the labels of a namespace; None for one that was not seen yet."""
+        body = self._get(NAMESPACE, Key("", namespace), namespace)
+        return None if body is None else body["metadata"]["labels"]
 
     def model_deployment(self, key: Key) -> Body | None:
         """Return the ModelDeployment itself."""
@@ -111,7 +134,7 @@ class Cache:
 
     def pods(self, key: Key) -> tuple[PodFacts, ...]:
         """Return its pods, by name."""
-        return tuple(entry.facts for entry in self._of(POD, key) if entry.facts is not None)
+        return tuple(entry.facts for entry in self._of(POD, key) if isinstance(entry.facts, PodFacts))
 
     def every_pod(self) -> Iterator[tuple[Key, PodFacts]]:
         """Yield all pods there are, with the ModelDeployments that they belong to."""
@@ -143,8 +166,10 @@ class Cache:
 
 
 def owner_key(resource: Resource, body: Body) -> Key | None:
-    """Return the ModelDeployment that an object is or belongs to."""
+    """Return the ModelDeployment that an object is or belongs to; what has no namespace is a key of its own."""
     metadata = body["metadata"]
+    if resource in CLUSTER_SCOPED:
+        return Key("", metadata["name"])
     if resource == MODEL_DEPLOYMENT:
         return Key(metadata["namespace"], metadata["name"])
     name = metadata.get("labels", {}).get(LABEL_MODEL)
@@ -156,7 +181,10 @@ def _entry(resource: Resource, body: Body) -> _Entry:
     version, uid = _version(metadata.get("resourceVersion", "")), metadata.get("uid", "")
     if resource == POD:
         return _Entry(body={}, facts=pod_facts(body), version=version, uid=uid)
-    return _Entry(body={**body, "metadata": metadata}, facts=None, version=version, uid=uid)
+    if resource == NAMESPACE:
+        return _Entry({"metadata": {"labels": metadata.get("labels", {})}}, facts=None, version=version, uid=uid)
+    facts = read_policy(body) if resource == SERVING_POLICY else None
+    return _Entry(body={**body, "metadata": metadata}, facts=facts, version=version, uid=uid)
 
 
 def _version(resource_version: str) -> int:

@@ -1,4 +1,4 @@
-"""What only the leader does: passes over ModelDeployments. Run by the Election of __main__ while this process leads.
+"""What only the leader does: passes over ModelDeployments and policies. Run by __main__'s Election while it leads.
 
 A follower keeps its cache current and nothing else, so each term begins with a new queue and a pass over everything
 that the cache holds; a pass over what is as it should be writes nothing.
@@ -44,7 +44,7 @@ class Duty:
         """Work until cancelled."""
         self._queue = WorkQueue[Key]()
         self._workers = self.make_workers(self._queue)
-        for key in self.cache.model_keys():
+        for key in (*self.cache.policy_keys(), *self.cache.model_keys()):
             self.add(key)
         try:
             await self._workers.run()

@@ -11,10 +11,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nereid_operator.api.resources import MODEL_DEPLOYMENT, OWNED_SELECTOR, WATCHED, Key, Listing, Resource
+from nereid_operator.api.resources import (
+    CHILDREN,
+    CLUSTER_SCOPED,
+    OWNED_SELECTOR,
+    SERVING_POLICY,
+    WATCHED,
+    Body,
+    Key,
+    Listing,
+    Resource,
+)
+from nereid_operator.api.serving_policy import Policy
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ApiError
+from nereid_operator.plan.policy import governing
 
 FIRST_LIST_AGAIN_SECONDS = 2.0
 # A watch that starts anew sends everything within moments; one list after them is enough.
@@ -39,13 +51,36 @@ class Feed:
 
     def take(self, resource: Resource, event: Mapping[str, Any]) -> None:
         """Take one event of a watch; type None marks what a new watch found, so something may have been missed."""
-        body = event["object"]
-        key = self.cache.drop(resource, body) if event["type"] == "DELETED" else self.cache.put(resource, body)
         if event["type"] is None and not self._lists_wanted.is_set():
             self.watch_restarts += 1
             self._lists_wanted.set()
+        if resource in CLUSTER_SCOPED:
+            self._take_of_platform(resource, event)
+            return
+        key = self._keep(resource, event)
         if key is not None:
             self.add(key)
+
+    def _keep(self, resource: Resource, event: Mapping[str, Any]) -> Key | None:
+        body: Body = event["object"]
+        return self.cache.drop(resource, body) if event["type"] == "DELETED" else self.cache.put(resource, body)
+
+    def _take_of_platform(self, resource: Resource, event: Mapping[str, Any]) -> None:
+        """Take a policy or a namespace: a pass is due for the models under whom other policies hold now than before."""
+        name: str = event["object"]["metadata"]["name"]
+        keys = [key for key in self.cache.model_keys() if resource == SERVING_POLICY or key.namespace == name]
+        namespaces = {key.namespace for key in keys}
+        before = {namespace: self._governing(namespace) for namespace in namespaces}
+        self._keep(resource, event)
+        changed = {namespace for namespace in namespaces if self._governing(namespace) != before[namespace]}
+        for key in keys:
+            if key.namespace in changed:
+                self.add(key)
+        if resource == SERVING_POLICY:
+            self.add(Key("", name))
+
+    def _governing(self, namespace: str) -> tuple[Policy, ...]:
+        return governing(self.cache.policies(), self.cache.namespace_labels(namespace) or {})
 
     async def first_list(self) -> None:
         """List everything before the first pass, however long the API server takes to answer."""
@@ -62,7 +97,7 @@ class Feed:
             self.cache.replace(resource, await self._list(resource))
         self.synced.set()
         self.lists += 1
-        for key in self.cache.model_keys():
+        for key in (*self.cache.policy_keys(), *self.cache.model_keys()):
             self.add(key)
 
     async def resync(self, *, every_seconds: float) -> None:
@@ -81,8 +116,8 @@ class Feed:
                 self._lists_wanted.set()
 
     async def _list(self, resource: Resource) -> Listing:
-        selector = "" if resource == MODEL_DEPLOYMENT else OWNED_SELECTOR
-        scopes: tuple[str | None, ...] = self.namespaces or (None,)
+        selector = OWNED_SELECTOR if resource in CHILDREN else ""
+        scopes: tuple[str | None, ...] = (None,) if resource in CLUSTER_SCOPED else self.namespaces or (None,)
         listings = [await self.kube.list(resource, namespace=scope, selector=selector) for scope in scopes]
         # The oldest of the versions: what is newer than that may be missing in the list of its namespace.
         version = min(

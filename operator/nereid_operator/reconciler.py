@@ -1,7 +1,8 @@
-"""reconcile(): validate → resolve → plan → render → apply → status, for one ModelDeployment.
+"""reconcile(): validate → judge → resolve → plan → render → apply → status, for one ModelDeployment.
 
 Called by the work queue with a key. Safe to repeat: it looks at state, never at events, and writes only what differs.
-A spec that is invalid or cannot be resolved ends the pass before anything is touched, so what serves goes on serving.
+A spec that is invalid, forbidden by a ServingPolicy or cannot be resolved ends the pass before anything is touched, so
+what serves goes on serving.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,8 @@ from datetime import datetime
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.resources import DEPLOYMENT, Body, Key
+from nereid_operator.api.resources import DEPLOYMENT, LABEL_NAMESPACE, NAMESPACE, Body, Key
+from nereid_operator.api.serving_policy import Policy
 from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
@@ -19,7 +21,9 @@ from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts,
 from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
+from nereid_operator.plan.policy import governing, judge
 from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
+from nereid_operator.policy_reporter import report_policy
 from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import Child, protecting, serving, surrounding
 from nereid_operator.reporter import Reporter
@@ -45,6 +49,9 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring the cluster one step towards the spec."""
+        if not key.namespace:
+            await report_policy(key, cache=self.cache, kube=self.kube, now=self.now())
+            return Outcome(Result.OK)
         body = self.cache.model_deployment(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self.reporter.forget(key)
@@ -59,18 +66,22 @@ class Reconciler:
     async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
         """Validate, resolve, plan and apply as far as the state allows, and return what was learnt."""
         reading = self._blank(key, body)
-        md = validate(body)
-        if not isinstance(md, ModelDeployment):
-            return replace(reading, violations=md)
+        valid = validate(body)
+        if not isinstance(valid, ModelDeployment):
+            return replace(reading, violations=valid)
+        judgement = judge(valid, await self._policies(key.namespace))
+        if judgement.violations:
+            return replace(reading, violations=judgement.violations)
+        md, platform = judgement.md, judgement.narrowed(self.platform)
         reading = replace(reading, wanted_replicas=md.spec.replicas)
         writer = Writer(self.cache, self.kube, key, md.metadata.uid)
         try:
-            await _apply(writer, surrounding(surroundings(md, self.platform)))
-            found = await Resolver(writer, self.platform, now).resolve(md, body.get("status", {}))
+            await _apply(writer, surrounding(surroundings(md, platform)))
+            found = await Resolver(writer, platform, now).resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
             if not isinstance(found, Resolved):
                 return reading
-            plan = self._plan(md, found)
+            plan = self._plan(md, platform, found)
             reading = replace(reading, plan=plan)
             await _roll_out(writer, plan)
         except RefusalError as refusal:
@@ -78,6 +89,15 @@ class Reconciler:
         except RejectedError as error:
             return replace(reading, problem=Problem(Reason.APPLY_REFUSED, f"The API server refused {error.message}"))
         return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
+
+    async def _policies(self, namespace: str) -> tuple[Policy, ...]:
+        """Return the policies of a namespace; one so new that no watch has told of it is read from the server."""
+        policies = self.cache.policies()
+        if policies and self.cache.namespace_labels(namespace) is None:
+            listing = await self.kube.list(NAMESPACE, selector=f"{LABEL_NAMESPACE}={namespace}")
+            for body in listing.items:
+                self.cache.put(NAMESPACE, body)
+        return governing(policies, self.cache.namespace_labels(namespace) or {LABEL_NAMESPACE: namespace})
 
     def _blank(self, key: Key, body: Body) -> Reading:
         """Return what is known before anything is asked."""
@@ -94,11 +114,11 @@ class Reconciler:
             pods=tuple(replace(pod, fetch=self.fetch_of(pod)) for pod in self.cache.pods(key)),
         )
 
-    def _plan(self, md: ModelDeployment, found: Resolved) -> Plan:
+    def _plan(self, md: ModelDeployment, platform: Platform, found: Resolved) -> Plan:
         return make_plan(
             md,
             found.model,
-            self.platform,
+            platform,
             deployments=self._deployments(md.key, md.metadata.uid),
             selected_revision=selected_revision(self.cache.service(md.key)),
         )

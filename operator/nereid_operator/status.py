@@ -120,16 +120,15 @@ def _conditions(reading: Reading) -> tuple[Condition, ...]:
 def _accepted(reading: Reading) -> Condition:
     if reading.violations:
         message = "; ".join(str(violation) for violation in reading.violations)
-        return Condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, Reason.INVALID_SPEC, message)
+        return Condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, reading.violations[0].reason, message)
     return Condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, Reason.ACCEPTED, "The spec is valid.")
 
 
 def _resolved(reading: Reading) -> Condition:
     kind = ConditionType.RESOLVED
     if reading.violations:
-        return Condition(
-            kind, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, "The spec has errors, so the model was not looked at."
-        )
+        message = "The spec is not accepted, so the model was not looked at."
+        return Condition(kind, ConditionStatus.UNKNOWN, reading.violations[0].reason, message)
     if isinstance(reading.resolution, NotAsked) and reading.problem is not None:
         return Condition(kind, ConditionStatus.UNKNOWN, reading.problem.reason, reading.problem.message)
     match reading.resolution:
@@ -184,7 +183,8 @@ def _ready(reading: Reading, wait: Wait | None) -> Condition:
 def _wait(reading: Reading) -> Wait | None:
     """Return what stands between now and the current spec being served; None when nothing does."""
     if reading.violations:
-        return Wait(Reason.INVALID_SPEC, "; ".join(str(violation) for violation in reading.violations), stuck=True)
+        message = "; ".join(str(violation) for violation in reading.violations)
+        return Wait(reading.violations[0].reason, message, stuck=True)
     if isinstance(reading.resolution, ResolveFailed):
         return Wait(reading.resolution.reason, reading.resolution.message, stuck=True)
     if reading.problem is not None:

@@ -18,7 +18,9 @@ from nereid_operator.render.workload import with_replicas
 
 FOLDER = Path(__file__).parent
 EXAMPLE_FOLDER = FOLDER.parents[1] / "crds" / "examples"
-EXAMPLES = sorted(EXAMPLE_FOLDER.glob("*.yaml"))
+EXAMPLES = sorted(
+    path for path in EXAMPLE_FOLDER.glob("*.yaml") if yaml.safe_load(path.read_text())["kind"] == "ModelDeployment"
+)
 RESOLVED = yaml.safe_load((FOLDER / "resolved.yaml").read_text())
 PLATFORM = Platform(
     Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"),

@@ -17,10 +17,11 @@ import attrs
 import kmock
 
 Object = dict[str, Any]
-StoreKey = tuple[Any, str, str]
+StoreKey = tuple[Any, str | None, str]
 
 RESOURCES = {
     "nereid.dev/v1alpha1/modeldeployments": ("ModelDeployment", {"status", "scale"}),
+    "nereid.dev/v1alpha1/servingpolicies": ("ServingPolicy", {"status"}),
     "apps/v1/deployments": ("Deployment", {"status", "scale"}),
     "batch/v1/jobs": ("Job", {"status"}),
     "v1/services": ("Service", set()),
@@ -33,10 +34,11 @@ RESOURCES = {
     "v1/namespaces": ("Namespace", set()),
     "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", set()),
 }
-CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition"}
+CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ServingPolicy"}
 ATOMIC = {"selector", "podSelector"}  # maps that the server takes as a whole
 DEPLOYMENTS = kmock.resource("apps/v1/deployments")
 LEASES = kmock.resource("coordination.k8s.io/v1/leases")
+NAMESPACES = "/api/v1/namespaces"
 READS = {kmock.action.LIST, kmock.action.FETCH, kmock.action.WATCH}
 
 
@@ -54,12 +56,14 @@ class FakeApiServer(kmock.KubernetesScaffold):
     """The server; `store` holds what is, `writes` what was asked to be changed apart from Leases, in order.
 
     `log` holds the same writes with who sent them. A kind in `undefined` is one whose definition was deleted.
+    `refuse` says why a write is refused, `forbid` why a read is.
     """
 
     store: dict[StoreKey, Object] = attrs.field(factory=dict)
     writes: list[str] = attrs.field(factory=list)
     log: list[Write] = attrs.field(factory=list)
     refuse: Callable[[str, str], str | None] = lambda _method, _path: None
+    forbid: Callable[[str], str | None] = lambda _path: None
     undefined: set[Any] = attrs.field(factory=set)
     _version: int = 1
     _watchers: list[tuple[Any, str, asyncio.Queue[Any]]] = attrs.field(factory=list)
@@ -78,17 +82,18 @@ class FakeApiServer(kmock.KubernetesScaffold):
 
     def put(self, resource: str, body: Object, namespace: str = "default") -> Object:
         """Create an object, or merge into the one that is there, as kubectl would."""
-        key = (kmock.resource(resource), namespace, body["metadata"]["name"])
-        return self._merge(key, {**body, "metadata": {"namespace": namespace, **body["metadata"]}})
+        place = {} if RESOURCES[resource][0] in CLUSTER_WIDE else {"namespace": namespace}
+        key = (kmock.resource(resource), place.get("namespace"), body["metadata"]["name"])
+        return self._merge(key, {**body, "metadata": {**place, **body["metadata"]}})
 
-    def edit(self, resource: str, name: str, change: Object, namespace: str = "default") -> Object:
+    def edit(self, resource: str, name: str, change: Object, namespace: str | None = "default") -> Object:
         """Change an object that is there, status included, as its controller would."""
         key = (kmock.resource(resource), namespace, name)
         if key not in self.store:
             raise LookupError(f"{resource} {namespace}/{name} is not there")
         return self._merge(key, change)
 
-    def remove(self, resource: str, name: str, namespace: str = "default") -> None:
+    def remove(self, resource: str, name: str, namespace: str | None = "default") -> None:
         """Delete an object and what it owns."""
         self._delete((kmock.resource(resource), namespace, name))
 
@@ -113,6 +118,14 @@ class FakeApiServer(kmock.KubernetesScaffold):
 
     # What the operator asks.
 
+    async def __call__(self, raw_request: aiohttp.web.BaseRequest) -> aiohttp.web.StreamResponse:
+        # kmock takes what stands after /namespaces for the name of one, also where nothing does.
+        if raw_request.path == NAMESPACES:
+            raw_request = raw_request.clone(
+                rel_url=raw_request.rel_url.with_path(f"{NAMESPACES}//namespaces", keep_query=True)
+            )
+        return await super().__call__(raw_request)
+
     async def _handle(self, request: Any) -> aiohttp.web.StreamResponse:
         put = request.method == kmock.method.PUT
         if (request.action is None and not put) or request.resource not in self.resources:
@@ -124,6 +137,8 @@ class FakeApiServer(kmock.KubernetesScaffold):
             if message:
                 return _failure(403, message)
             self._note(request)
+        elif message := self.forbid(request.url.path):
+            return _failure(403, message)
         if put:
             return self._put(request)
         if request.action == kmock.action.WATCH:
@@ -141,7 +156,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
         items = [
             {name: value for name, value in body.items() if name not in ("apiVersion", "kind")}
             for (resource, namespace, _), body in self.store.items()
-            if resource == request.resource and request.namespace in (None, namespace) and _selected(body, selector)
+            if resource == request.resource and request.namespace in (None, "", namespace) and _selected(body, selector)
         ]
         return _answer({"kind": "List", "metadata": {"resourceVersion": str(self._version)}, "items": items})
 
@@ -231,7 +246,8 @@ class FakeApiServer(kmock.KubernetesScaffold):
         generation = 1 if old is None else old["metadata"]["generation"] + (old.get("spec") != body.get("spec"))
         metadata |= {"resourceVersion": str(self._version), "generation": generation}
         metadata.setdefault("uid", f"uid-{self._version}")
-        metadata.setdefault("namespace", key[1])
+        if key[1] is not None:
+            metadata.setdefault("namespace", key[1])
         metadata.setdefault(
             "creationTimestamp", f"2026-01-01T{self._version // 3600:02}:{self._version // 60 % 60:02}:00Z"
         )

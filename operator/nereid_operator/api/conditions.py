@@ -36,6 +36,8 @@ class Reason(StrEnum):
 
     ACCEPTED = "Accepted"  # the spec is valid
     INVALID_SPEC = "InvalidSpec"  # the spec has errors that only the operator can see; the message lists them
+    POLICY_VIOLATION = "PolicyViolation"  # a ServingPolicy forbids the spec; the message names policy and field
+    POLICY_INVALID = "PolicyInvalid"  # a ServingPolicy that may concern the model cannot be read; nothing new begins
     RESOLVING = "Resolving"  # the resolve Job is at work
     RESOLVED = "Resolved"  # revision, digest and size are in status.model
     RESOLVE_FAILED = "ResolveFailed"  # the resolve Job ended without saying why

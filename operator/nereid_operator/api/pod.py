@@ -34,7 +34,7 @@ def _not_reserved(field: str) -> JsonDict:
     return {"x-kubernetes-validations": [_rule(f"self.all(key, !({_starts_with('key', RESERVED_PREFIXES)}))", message)]}
 
 
-_MAP_BY_NAME: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+MAP_BY_NAME: JsonDict = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 
 class TolerationOperator(StrEnum):
@@ -134,10 +134,10 @@ class Pod(ApiType):
     image_pull_secrets: Annotated[tuple[PullSecret, ...], Field(max_length=16)] = Field(
         default_factory=tuple,
         description="Secrets with the credentials of image registries; also for the resolve Job.",
-        json_schema_extra=_MAP_BY_NAME,
+        json_schema_extra=MAP_BY_NAME,
     )
     env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64)] = Field(
         default_factory=tuple,
         description="Variables of the containers prepare and triton.",
-        json_schema_extra=_MAP_BY_NAME,
+        json_schema_extra=MAP_BY_NAME,
     )

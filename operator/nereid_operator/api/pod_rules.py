@@ -11,30 +11,34 @@ from nereid_operator.api.pod import (
     RESERVED_PREFIXES,
     RESERVED_VARIABLES,
     Pod,
+    PullSecret,
     TaintEffect,
     Toleration,
     TolerationOperator,
 )
 
-_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 Finding = tuple[str, str]
 
 
 def pod_findings(pod: Pod) -> Iterator[Finding]:
-    """Yield each wrong field with a sentence."""
+    """Yield each wrong field of spec.pod with a sentence."""
     for field, keys in (("labels", pod.labels), ("annotations", pod.annotations)):
         yield from _reserved(f"spec.pod.{field}", keys)
-    for field, keys in (
-        ("labels", pod.labels),
-        ("annotations", pod.annotations),
-        ("nodeSelector", pod.node_selector),
-    ):
-        yield from _malformed(f"spec.pod.{field}", keys)
-    for index, toleration in enumerate(pod.tolerations):
-        yield from _toleration(f"spec.pod.tolerations.{index}", toleration)
+        yield from malformed_keys(f"spec.pod.{field}", keys)
     yield from _variables(pod)
-    yield from _repeated("spec.pod.imagePullSecrets", (secret.name for secret in pod.image_pull_secrets))
+    yield from placement_findings("spec.pod", pod.node_selector, pod.tolerations, pod.image_pull_secrets)
+
+
+def placement_findings(
+    field: str, node_selector: Mapping[str, str], tolerations: Iterable[Toleration], pull_secrets: Iterable[PullSecret]
+) -> Iterator[Finding]:
+    """Yield what is wrong with what decides where a pod may run; `field` names the place where it stands."""
+    yield from malformed_keys(f"{field}.nodeSelector", node_selector)
+    for index, toleration in enumerate(tolerations):
+        yield from _toleration(f"{field}.tolerations.{index}", toleration)
+    yield from _repeated(f"{field}.imagePullSecrets", (secret.name for secret in pull_secrets))
 
 
 def _reserved(field: str, keys: Mapping[str, str]) -> Iterator[Finding]:
@@ -43,9 +47,10 @@ def _reserved(field: str, keys: Mapping[str, str]) -> Iterator[Finding]:
             yield field, f"has {key!r}, but the prefixes {' and '.join(RESERVED_PREFIXES)} are the operator's own"
 
 
-def _malformed(field: str, keys: Mapping[str, str]) -> Iterator[Finding]:
+def malformed_keys(field: str, keys: Iterable[str]) -> Iterator[Finding]:
+    """Yield the keys that are no keys of labels."""
     for key in keys:
-        if not _KEY.fullmatch(key):
+        if not LABEL_KEY.fullmatch(key):
             yield field, f"has the key {key!r}: write for example team or example.com/team"
 
 
@@ -55,7 +60,7 @@ def _toleration(field: str, toleration: Toleration) -> Iterator[Finding]:
         yield f"{field}.value", f"is {toleration.value!r} and must be left out with operator Exists"
     if not exists and toleration.key is None:
         yield f"{field}.key", "may be left out only with operator Exists"
-    if toleration.key is not None and not _KEY.fullmatch(toleration.key):
+    if toleration.key is not None and not LABEL_KEY.fullmatch(toleration.key):
         yield f"{field}.key", f"is {toleration.key!r}: write for example nvidia.com/gpu"
     if toleration.toleration_seconds is not None and toleration.effect is not TaintEffect.NO_EXECUTE:
         yield f"{field}.tolerationSeconds", f"is {toleration.toleration_seconds} but is only for effect NoExecute"

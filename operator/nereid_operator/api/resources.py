@@ -12,13 +12,13 @@ Body = Mapping[str, Any]
 
 
 class Key(NamedTuple):
-    """Names one ModelDeployment; the work queue's unit."""
+    """Names one ModelDeployment, or without a namespace a ServingPolicy; the work queue's unit."""
 
     namespace: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        return f"{self.namespace}/{self.name}" if self.namespace else f"ServingPolicy {self.name}"
 
 
 class Listing(NamedTuple):
@@ -44,6 +44,8 @@ class Resource:
 
 
 MODEL_DEPLOYMENT = Resource("nereid.dev", "v1alpha1", "ModelDeployment", "modeldeployments")
+SERVING_POLICY = Resource("nereid.dev", "v1alpha1", "ServingPolicy", "servingpolicies")
+NAMESPACE = Resource("", "v1", "Namespace", "namespaces")
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 JOB = Resource("batch", "v1", "Job", "jobs")
 SERVICE = Resource("", "v1", "Service", "services")
@@ -55,7 +57,11 @@ EVENT = Resource("", "v1", "Event", "events")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
 CHILDREN = (DEPLOYMENT, JOB, SERVICE, SERVICE_ACCOUNT, NETWORK_POLICY, POD_DISRUPTION_BUDGET, POD)
-WATCHED = (MODEL_DEPLOYMENT, *CHILDREN)
+# What has no namespace, and concerns the models of many.
+CLUSTER_SCOPED = (SERVING_POLICY, NAMESPACE)
+WATCHED = (*CLUSTER_SCOPED, MODEL_DEPLOYMENT, *CHILDREN)
+
+LABEL_NAMESPACE = "kubernetes.io/metadata.name"
 
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_COMPONENT = "app.kubernetes.io/component"

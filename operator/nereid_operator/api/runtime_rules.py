@@ -3,7 +3,7 @@
 Yields fields and sentences. The CRD says most of it at `kubectl apply`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nereid_operator.api.quantities import quantity
 from nereid_operator.api.runtime import DEFAULT_ACCELERATOR, RESERVED_DOMAINS, Device, Resources, Runtime
@@ -16,12 +16,14 @@ def runtime_findings(runtime: Runtime) -> Iterator[Finding]:
     yield from _device(runtime)
     if runtime.resources is None:
         return
-    malformed = [*_malformed(runtime.resources, "requests"), *_malformed(runtime.resources, "limits")]
-    yield from malformed
-    if malformed:
-        return
-    yield from _above_limit(runtime.resources)
+    yield from resource_findings("spec.runtime.resources", runtime.resources)
     yield from _counted_twice(runtime.resources, _resource_name(runtime))
+
+
+def resource_findings(field: str, resources: Resources) -> Iterator[Finding]:
+    """Yield what is wrong with resources; `field` names the place where they stand."""
+    malformed = [*_malformed(f"{field}.requests", resources.requests), *_malformed(f"{field}.limits", resources.limits)]
+    yield from malformed or _above_limit(field, resources)
 
 
 def _device(runtime: Runtime) -> Iterator[Finding]:
@@ -47,16 +49,16 @@ def _counted_twice(resources: Resources, name: str) -> Iterator[Finding]:
             yield field, "must be left out: how many stands in spec.runtime.accelerator.count"
 
 
-def _above_limit(resources: Resources) -> Iterator[Finding]:
+def _above_limit(field: str, resources: Resources) -> Iterator[Finding]:
     limits = resources.limits or {}
     for name, value in (resources.requests or {}).items():
         if name in limits and quantity(value) > quantity(limits[name]):
-            yield f"spec.runtime.resources.requests.{name}", f"is {value} and must be at most the limit, {limits[name]}"
+            yield f"{field}.requests.{name}", f"is {value} and must be at most the limit, {limits[name]}"
 
 
-def _malformed(resources: Resources, side: str) -> Iterator[Finding]:
-    for name, value in (getattr(resources, side) or {}).items():
+def _malformed(field: str, quantities: Mapping[str, str | int] | None) -> Iterator[Finding]:
+    for name, value in (quantities or {}).items():
         try:
             quantity(value)
         except ValueError as error:
-            yield f"spec.runtime.resources.{side}.{name}", str(error)
+            yield f"{field}.{name}", str(error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, parse
 from nereid_operator.api.pod_rules import pod_findings
 from nereid_operator.api.resources import Body
@@ -21,6 +22,7 @@ class Violation:
 
     field: str
     message: str
+    reason: Reason = Reason.INVALID_SPEC
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
@@ -31,11 +33,12 @@ def validate(body: Body) -> ModelDeployment | tuple[Violation, ...]:
     try:
         md = parse(body)
     except ValidationError as error:
-        return tuple(_violations_of(error))
+        return tuple(violations_of(error))
     return (*_source_violations(md), *_runtime_violations(md), *_pod_violations(md)) or md
 
 
-def _violations_of(error: ValidationError) -> Iterator[Violation]:
+def violations_of(error: ValidationError) -> Iterator[Violation]:
+    """Yield each wrong field that pydantic found."""
     for detail in error.errors(include_url=False):
         field = ".".join(str(part) for part in detail["loc"] if part not in ("str", "int"))
         if field == "spec.model.uri":

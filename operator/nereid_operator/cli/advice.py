@@ -8,6 +8,10 @@ from nereid_operator.api.conditions import Reason
 _SOURCE = "spec.model.source and spec.model.uri"
 _ADVICE = {
     Reason.INVALID_SPEC: "Correct the fields that are named and apply the manifest again; what serves is left alone.",
+    Reason.POLICY_VIOLATION: "Stay within what the ServingPolicy that is named allows (kubectl get nsp), "
+    "or ask the platform's people to widen it; what serves is left alone.",
+    Reason.POLICY_INVALID: "Ask the platform's people to correct the ServingPolicy that is named; "
+    "what serves is left alone.",
     Reason.RESOLVING: "Wait: the resolve Job ends within ten minutes. Its log: kubectl logs -n {namespace} job/{job}",
     Reason.RESOLVE_FAILED: "Read its log: kubectl logs -n {namespace} job/{job}. Delete the Job to try again.",
     Reason.UNSCHEDULABLE: "Make room, add a node, or ask for less in spec.runtime.resources; "

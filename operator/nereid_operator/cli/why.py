@@ -19,7 +19,16 @@ from nereid_operator.cli.text import counted, sentence
 
 # What is True when all is well; Progressing is no verdict of its own, and only speaks when it says something new.
 _VERDICTS = (ConditionType.READY, ConditionType.ACCEPTED, ConditionType.RESOLVED, ConditionType.AVAILABLE)
-_SPEC_REASONS = frozenset({Reason.INVALID_SPEC, Reason.NAME_CONFLICT, Reason.APPLY_REFUSED, Reason.SCALED_TO_ZERO})
+_SPEC_REASONS = frozenset(
+    {
+        Reason.INVALID_SPEC,
+        Reason.POLICY_VIOLATION,
+        Reason.POLICY_INVALID,
+        Reason.NAME_CONFLICT,
+        Reason.APPLY_REFUSED,
+        Reason.SCALED_TO_ZERO,
+    }
+)
 
 
 # Reasons of this command's own, for when status itself says nothing, or nothing of the newest spec.

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
-from nereid_operator.api.resources import EVENT, Body, Listing, Resource
+from nereid_operator.api.resources import EVENT, Body, Key, Listing, Resource
 from nereid_operator.clients import requests
 from nereid_operator.clients.connection import Connection, ssl_context
 from nereid_operator.clients.requests import Request, Response
@@ -69,9 +69,9 @@ class KubeClient:
         """Apply an object that must not be there; ConflictError when it is."""
         return await self._send(requests.apply_new(resource, manifest, manager))
 
-    async def apply_status(self, namespace: str, name: str, status: Body) -> Body:
-        """Write the status of a ModelDeployment and return it as it is now."""
-        return await self._send(requests.apply_status(namespace, name, status))
+    async def apply_status(self, resource: Resource, key: Key, status: Body) -> Body:
+        """Write the status of a ModelDeployment or ServingPolicy and return the object as it is now."""
+        return await self._send(requests.apply_status(resource, key, status))
 
     async def scale(self, namespace: str, name: str, replicas: int) -> None:
         """Set the number of pods of a Deployment."""

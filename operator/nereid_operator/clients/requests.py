@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STATUS, MODEL_DEPLOYMENT, Body, Resource
+from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STATUS, Body, Key, Resource
 
 JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -95,15 +95,16 @@ def apply_new(resource: Resource, manifest: Body, manager: str) -> Request:
     return apply(resource, {**manifest, "metadata": metadata}, manager)
 
 
-def apply_status(namespace: str, name: str, status: Body) -> Request:
-    """Write the whole status of a ModelDeployment; on the main path the server would drop it silently."""
+def apply_status(resource: Resource, key: Key, status: Body) -> Request:
+    """Write the whole status of an object; on the main path the server would drop it silently."""
+    place = {"namespace": key.namespace} if key.namespace else {}
     manifest = {
-        "apiVersion": MODEL_DEPLOYMENT.api_version,
-        "kind": MODEL_DEPLOYMENT.kind,
-        "metadata": {"name": name, "namespace": namespace},
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": key.name, **place},
         "status": status,
     }
-    path = path_of(MODEL_DEPLOYMENT, namespace, name, "status")
+    path = path_of(resource, key.namespace, key.name, "status")
     return Request("PATCH", path, {"fieldManager": MANAGER_STATUS, "force": "true"}, manifest, APPLY_PATCH)
 
 

@@ -1,4 +1,4 @@
-"""The generated CRD is current, and within what the API server takes."""
+"""The generated CRDs are current, and within what the API server takes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nereid_operator.api.crd import crd_yaml, custom_resource_definition
+from nereid_operator.api.crd import DEFINITIONS, crd_yaml
 from nereid_operator.api.schema import structural
 
 ROOT = Path(__file__).parents[3]
@@ -22,32 +22,41 @@ def _nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
             yield from _nodes(schema[key], f"{path}[]")
 
 
-def _schema_nodes() -> list[tuple[str, dict[str, Any]]]:
-    version = custom_resource_definition()["spec"]["versions"][0]
-    return list(_nodes(version["schema"]["openAPIV3Schema"]))
+def _schema_nodes(plural: str) -> list[tuple[str, dict[str, Any]]]:
+    return list(_nodes(DEFINITIONS[plural].schema))
 
 
-def test_the_file_in_crds_is_current():
-    assert (ROOT / "crds" / "nereid.dev_modeldeployments.yaml").read_text() == crd_yaml(), "run make generate"
+every_kind = pytest.mark.parametrize("plural", DEFINITIONS)
 
 
-def test_the_crd_is_small():
-    assert len(crd_yaml()) < 200_000
+@every_kind
+def test_the_files_in_crds_and_in_the_chart_are_current(plural: str):
+    text = crd_yaml(DEFINITIONS[plural])
+    assert (ROOT / "crds" / f"nereid.dev_{plural}.yaml").read_text() == text, "run make generate"
+    assert (ROOT / "charts/nereid/templates" / f"crd-{plural}.yaml").read_text() == text, "run make generate"
 
 
-def test_the_schema_is_structural():
-    for path, node in _schema_nodes():
+@every_kind
+def test_the_crd_is_small(plural: str):
+    assert len(crd_yaml(DEFINITIONS[plural])) < 200_000
+
+
+@every_kind
+def test_the_schema_is_structural(plural: str):
+    for path, node in _schema_nodes(plural):
         assert not {"$ref", "anyOf", "oneOf", "title", "const"} & set(node), path
         assert "type" in node or node.get("x-kubernetes-int-or-string"), path
 
 
-def test_every_field_is_described():
-    undescribed = [path for path, node in _schema_nodes() if "description" not in node]
+@every_kind
+def test_every_field_is_described(plural: str):
+    undescribed = [path for path, node in _schema_nodes(plural) if "description" not in node]
     assert [path for path in undescribed if not path.endswith("[]") and path != ".metadata"] == []
 
 
-def test_every_string_list_and_map_of_the_spec_is_bounded():
-    for path, node in _schema_nodes():
+@every_kind
+def test_every_string_list_and_map_of_the_spec_is_bounded(plural: str):
+    for path, node in _schema_nodes(plural):
         if not path.startswith(".spec"):
             continue
         assert node.get("type") != "string" or "maxLength" in node or "enum" in node, path
@@ -61,9 +70,10 @@ def test_a_union_that_is_no_nullable_is_a_mistake_in_the_types():
 
 
 def test_the_examples_hold_only_fields_of_the_schema():
-    spec = dict(_schema_nodes())[".spec"]
+    specs = {definition.resource.kind: definition.schema["properties"]["spec"] for definition in DEFINITIONS.values()}
     for path in (ROOT / "crds" / "examples").glob("*.yaml"):
-        _assert_known(yaml.safe_load(path.read_text())["spec"], spec, path.name)
+        body = yaml.safe_load(path.read_text())
+        _assert_known(body["spec"], specs[body["kind"]], path.name)
 
 
 def _assert_known(value: Any, schema: dict[str, Any], where: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE
+from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key
 from nereid_operator.clients import requests
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.clients.requests import Request, Response
@@ -30,7 +30,7 @@ def test_a_new_object_is_an_apply_over_a_version_that_no_object_has():
 
 
 def test_status_is_written_to_its_subresource():
-    request = requests.apply_status("ns", "m", {"replicas": 1})
+    request = requests.apply_status(MODEL_DEPLOYMENT, Key("ns", "m"), {"replicas": 1})
     assert request.path == "/apis/nereid.dev/v1alpha1/namespaces/ns/modeldeployments/m/status"
     assert request.query["fieldManager"] == "nereid-status"
 
