@@ -68,7 +68,10 @@ def _egress_cidrs(policies: Iterable[ServingPolicy]) -> tuple[str, ...] | None:
         for policy in policies
         if policy.spec.allowed_cidrs is not None
     ]
-    return tuple(map(str, reduce(_common, lists))) if lists else None
+    if not lists:
+        return None
+    common: list[IPNetwork] = reduce(_common, lists)
+    return tuple(map(str, common))
 
 
 def _common(some: list[IPNetwork], others: list[IPNetwork]) -> list[IPNetwork]:
