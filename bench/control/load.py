@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bench.control.models import Object, answer, edit, model_deployment, name
 from bench.errors import BenchError
-from nereid_operator.api.resources import MANAGER_OBJECTS, MODEL_DEPLOYMENT, OWNED_SELECTOR, POD, Body, Resource
+from nereid_operator.api.resources import MANAGER_OBJECTS, MODEL_DEPLOYMENT, OWNED_SELECTOR, POD, Body, Key, Resource
 from nereid_operator.clients.connection import Connection
 from nereid_operator.clients.kube import AiohttpTransport, KubeClient
 from nereid_operator.clients.requests import MERGE_PATCH, Request, path_of
@@ -49,7 +49,7 @@ class Client:
 
         async def create(index: int) -> None:
             body = await self.kube.create(MODEL_DEPLOYMENT, model_deployment(namespace, index), manager=_MANAGER)
-            await self.kube.apply_status(namespace, name(index), answer(body))
+            await self.kube.apply_status(MODEL_DEPLOYMENT, Key(namespace, name(index)), answer(body))
 
         await side_by_side(indices, create, concurrency=_LOAD_CONCURRENCY)
 

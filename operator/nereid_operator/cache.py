@@ -139,7 +139,7 @@ class Cache:
     def every_pod(self) -> Iterator[tuple[Key, PodFacts]]:
         """Yield all pods there are, with the ModelDeployments that they belong to."""
         for key, entries in self._entries.get(POD, {}).items():
-            yield from ((key, entry.facts) for entry in entries.values() if entry.facts is not None)
+            yield from ((key, entry.facts) for entry in entries.values() if isinstance(entry.facts, PodFacts))
 
     def child(self, resource: Resource, key: Key, name: str) -> Body | None:
         """Return one child by name."""

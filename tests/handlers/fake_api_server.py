@@ -132,13 +132,11 @@ class FakeApiServer(kmock.KubernetesScaffold):
             return await super()._handle(request)
         if request.resource in self.undefined:
             return _failure(404, "404 page not found")
-        if request.action not in READS:
-            message = self.refuse(request.method.value, request.url.path)
-            if message:
-                return _failure(403, message)
-            self._note(request)
-        elif message := self.forbid(request.url.path):
+        message = self._refusal(request)
+        if message:
             return _failure(403, message)
+        if request.action not in READS:
+            self._note(request)
         if put:
             return self._put(request)
         if request.action == kmock.action.WATCH:
@@ -150,6 +148,11 @@ class FakeApiServer(kmock.KubernetesScaffold):
             kmock.action.UPDATE: self._update,
             kmock.action.DELETE: self._remove,
         }[request.action](request)
+
+    def _refusal(self, request: Any) -> str | None:
+        if request.action in READS:
+            return self.forbid(request.url.path)
+        return self.refuse(request.method.value, request.url.path)
 
     def _list(self, request: Any) -> aiohttp.web.Response:
         selector = request.params.get("labelSelector", "")
