@@ -82,7 +82,7 @@ class DeploymentFacts:
 class JobFacts:
     """A Job. What is said of its failure is empty unless it failed.
 
-    `failure_reason` is the Job controller's, `failed_at` an RFC 3339 time; `attempt` counts the Jobs of
+    `failure_reason` is the Job controller's, `failed_at` and `started` RFC 3339 times; `attempt` counts the Jobs of
     this name from 1. `mounted` names what must be there before its pod can start, as in PodFacts.
     """
 
@@ -94,6 +94,8 @@ class JobFacts:
     failed_at: str
     attempt: int
     terminating: bool
+    started: str
+    had_pods: bool
     mounted: tuple[str, ...]
 
 
@@ -196,6 +198,8 @@ def job_facts(body: Body) -> JobFacts:
         failed_at=failed.get("lastTransitionTime", ""),
         attempt=int(attempt) if attempt.isdecimal() else 1,
         terminating="deletionTimestamp" in body["metadata"],
+        started=body.get("status", {}).get("startTime", ""),
+        had_pods=any(body.get("status", {}).get(count) for count in ("active", "failed", "succeeded")),
         mounted=tuple(_mounted(body.get("spec", {}).get("template", {}))),
     )
 

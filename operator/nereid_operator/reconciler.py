@@ -22,7 +22,7 @@ from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
 from nereid_operator.plan.policy import governing, judge
-from nereid_operator.plan.resolution import NotAsked, Resolved, ResolveFailed
+from nereid_operator.plan.resolution import NotAsked, Podless, Resolved, ResolveFailed, Resolving
 from nereid_operator.policy_reporter import report_policy
 from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import Child, protecting, serving, surrounding
@@ -34,6 +34,8 @@ from nereid_operator.writer import Writer
 
 # Nothing tells us when a quota is raised or a name becomes free, so a refused pass looks again by itself.
 REFUSED_AGAIN_SECONDS = 30.0
+# Nor that a Job goes on without a pod.
+PODLESS_AGAIN_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,14 @@ def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
         yield REFUSED_AGAIN_SECONDS
     if isinstance(reading.resolution, ResolveFailed) and reading.resolution.again_at is not None:
         yield max((reading.resolution.again_at - now).total_seconds(), 0.0)
+    if isinstance(reading.resolution, Resolving | Podless) and not _has_pod(reading, reading.resolution.job):
+        yield PODLESS_AGAIN_SECONDS
     if any(pod.fetch is not None for pod in reading.pods):
         yield FIGURES_SECONDS
+
+
+def _has_pod(reading: Reading, job: str) -> bool:
+    return any(pod.job == job for pod in reading.pods)
 
 
 async def _roll_out(writer: Writer, plan: Plan) -> None:

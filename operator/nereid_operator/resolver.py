@@ -15,11 +15,13 @@ from nereid_operator.plan.ir import Platform, ResolveJob
 from nereid_operator.plan.planner import resolve_job
 from nereid_operator.plan.resolution import (
     NotAsked,
+    Podless,
     ReportLost,
     Resolution,
     ResolveFailed,
     Resolving,
     failed_silently,
+    is_podless,
     resolution,
 )
 from nereid_operator.render.job import job as render_job
@@ -49,6 +51,8 @@ class Resolver:
             return found
         if isinstance(found, ReportLost):
             found = await self._look_for_report(job, facts)
+        if isinstance(found, Resolving) and is_podless(facts, self.writer.cache.pods(md.key), now=self.now):
+            return Podless(job.name)
         if isinstance(found, ResolveFailed) and found.is_due(self.now):
             _log.info("%s: asking again after %s, attempt %d", self.writer.key, found.reason, facts.attempt + 1)
             await self.writer.recreate(JOB, render_job(replace(job, attempt=facts.attempt + 1)))

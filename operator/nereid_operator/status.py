@@ -17,7 +17,15 @@ from nereid_operator.observe import DeploymentFacts, PodFacts
 from nereid_operator.plan.capacity import replica_memory
 from nereid_operator.plan.ir import Plan
 from nereid_operator.plan.names import replica_selector, url
-from nereid_operator.plan.resolution import NotAsked, ReportLost, Resolution, Resolved, ResolveFailed, Resolving
+from nereid_operator.plan.resolution import (
+    NotAsked,
+    Podless,
+    ReportLost,
+    Resolution,
+    Resolved,
+    ResolveFailed,
+    Resolving,
+)
 from nereid_operator.plan.rollout import has_replicas
 from nereid_operator.replica_states import phase_counts, replica_states
 from nereid_operator.waiting import Wait, why_waiting
@@ -136,7 +144,7 @@ def _resolved(reading: Reading) -> Condition:
             return Condition(kind, ConditionStatus.TRUE, Reason.RESOLVED, _resolved_message(model))
         case ResolveFailed(reason, message, _):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
-        case Resolving() | NotAsked() | ReportLost():
+        case Resolving() | Podless() | NotAsked() | ReportLost():
             return Condition(
                 kind, ConditionStatus.UNKNOWN, Reason.RESOLVING, "The resolve Job is reading what the model is."
             )
@@ -199,6 +207,8 @@ def _wait(reading: Reading) -> Wait | None:
 
 def _resolving(reading: Reading) -> Wait:
     """Return why the resolve Job has not answered: its pod may be unable to start."""
+    if isinstance(reading.resolution, Podless):
+        return Wait(Reason.POD_CREATION_FAILED, _refused_pod(reading.resolution.job), stuck=True)
     job = reading.resolution.job if isinstance(reading.resolution, Resolving) else ""
     pods = tuple(pod for pod in reading.pods if job and pod.job == job)
     wait = why_waiting(None, pods, size_bytes=0)
@@ -208,6 +218,11 @@ def _resolving(reading: Reading) -> Wait:
         # A Secret or ConfigMap that is missing is told nowhere but in the pod's Events.
         return Wait(Reason.RESOLVING, wait.message, stuck=False)
     return Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
+
+
+def _refused_pod(job: str) -> str:
+    who = "A quota, a LimitRange, Pod Security or a webhook may refuse it"
+    return f"Job {job} cannot create its pod. {who}; its Events have the words: kubectl describe job {job}"
 
 
 def _current(reading: Reading) -> DeploymentFacts | None:

@@ -59,7 +59,7 @@ async def appears(api: FakeApiServer, resource: str, *, other_than: str = "", al
 
 async def finish_resolve_job(api: FakeApiServer, *, digest: str, name: str = "minilm") -> None:
     """Play the Job controller and the resolve command: success, with what a small embedding model is."""
-    job = await _unfinished_job(api, name)
+    job = await unfinished_job(api, name)
     report = (
         f'{{"revision": "r-{digest}", "digest": "sha256:{digest * 64}", "bytes": 91000000, "files": 5, '
         '"task": "Embedding", "architecture": "BertModel", "dtype": "F32"}'
@@ -70,7 +70,7 @@ async def finish_resolve_job(api: FakeApiServer, *, digest: str, name: str = "mi
 
 async def fail_resolve_job(api: FakeApiServer, *, reason: str, message: str) -> None:
     """Play the Job controller and the resolve command: a failure that trying again cannot mend."""
-    job = await _unfinished_job(api, "minilm")
+    job = await unfinished_job(api, "minilm")
     _end_job_pod(api, job, exit_code=3, message=f'{{"reason": "{reason}", "message": "{message}"}}')
     failed = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "exit code 3"}
     api.edit(JOBS, job, {"status": {"conditions": [failed]}})
@@ -78,7 +78,7 @@ async def fail_resolve_job(api: FakeApiServer, *, reason: str, message: str) -> 
 
 async def exhaust_resolve_job(api: FakeApiServer, *, reason: str, message: str, ended: datetime) -> None:
     """Play the Job controller and the resolve command: failures that may pass, until the attempts are used up."""
-    job = await _unfinished_job(api, "minilm")
+    job = await unfinished_job(api, "minilm")
     _end_job_pod(api, job, exit_code=1, message=f'{{"reason": "{reason}", "message": "{message}"}}')
     failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "backoff limit"}
     api.edit(JOBS, job, {"status": {"conditions": [{**failed, "lastTransitionTime": timestamp(ended)}]}})
@@ -134,10 +134,14 @@ def owner(body: Object) -> Object:
     return {"uid": body["metadata"]["uid"], "name": body["metadata"]["name"], "controller": True}
 
 
-async def _unfinished_job(api: FakeApiServer, name: str) -> str:
+async def unfinished_job(api: FakeApiServer, name: str) -> str:
+    """Return the name of a resolve Job that has not ended, once there is one."""
+
     def unfinished() -> list[str]:
         return [
-            job for job, body in api.all(JOBS).items() if job.startswith(f"{name}-resolve-") and "status" not in body
+            job
+            for job, body in api.all(JOBS).items()
+            if job.startswith(f"{name}-resolve-") and "conditions" not in body.get("status", {})
         ]
 
     await until(unfinished, "a resolve Job")

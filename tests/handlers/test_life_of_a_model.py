@@ -319,3 +319,14 @@ async def test_the_endpoint_says_alive_and_ready(operator: Operator, api: FakeAp
     await cluster.appears(api, "batch/v1/jobs")
     assert await operator.status_of("/healthz") == 200
     assert await operator.status_of("/readyz") == 200
+
+
+async def test_a_job_whose_pod_is_refused_is_told_and_goes_on_when_it_is_not(api: FakeApiServer, operator: Operator):
+    """The Job controller says of a refused pod only in Events, and a Job without a pod changes no more."""
+    cluster.apply_model(api, "s3://models/minilm")
+    job = await cluster.unfinished_job(api, "minilm")
+    api.edit(cluster.JOBS, job, {"status": {"startTime": "2026-03-04T05:06:07Z"}})
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "PodCreationFailed", "the refused pod in status")
+    assert f"kubectl describe job {job}" in cluster.condition(api, "Ready")["message"]
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the answer of the Job")

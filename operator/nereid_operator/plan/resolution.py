@@ -3,6 +3,7 @@
 status remembers this input ──► Resolved
 no Job                      ──► NotAsked          (the reconciler creates the Job)
 Job at work                 ──► Resolving
+Job at work without a pod   ──► Podless           (something refuses the pod; only the Job's Events say what)
 Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
 Job failed with exit code 3 ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
@@ -21,6 +22,7 @@ from nereid_operator.observe import JobFacts, PodFacts, report
 
 FIRST_WAIT = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)
+POD_WAIT = timedelta(seconds=5)  # a Job's first pod is there within a second
 
 _LAST_WORDS = 400
 
@@ -48,6 +50,13 @@ class Resolving:
 
 
 @dataclass(frozen=True, slots=True)
+class Podless:
+    """The Job is at work and has had no pod for a while: the cluster refuses it."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportLost:
     """The Job ended, but no pod that was seen holds its report."""
 
@@ -67,7 +76,7 @@ class ResolveFailed:
         return self.again_at is not None and now >= self.again_at
 
 
-Resolution = Resolved | NotAsked | Resolving | ReportLost | ResolveFailed
+Resolution = Resolved | NotAsked | Resolving | Podless | ReportLost | ResolveFailed
 
 
 def resolution(
@@ -86,6 +95,13 @@ def resolution(
     if job.failed and not job.terminating:
         return _failure(messages, job)
     return Resolving(job.name)
+
+
+def is_podless(job: JobFacts, pods: Iterable[PodFacts], *, now: datetime) -> bool:
+    """Return whether the Job should have a pod by now and never had one; its status has no word of why."""
+    if not job.started or job.had_pods or any(pod.job == job.name for pod in pods):
+        return False
+    return now - datetime.fromisoformat(job.started) >= POD_WAIT
 
 
 def _last_words(pod: PodFacts) -> str:

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from nereid_operator.observe import job_facts, pod_facts
-from nereid_operator.plan.resolution import Resolution, ResolveFailed, Resolving, failed_silently, resolution
+from nereid_operator.plan.resolution import (
+    Resolution,
+    ResolveFailed,
+    Resolving,
+    failed_silently,
+    is_podless,
+    resolution,
+)
 
 ENDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 SAID = '{"reason": "SourceUnreachable", "message": "no route."}'
@@ -88,3 +95,21 @@ def test_a_failure_without_words_is_no_empty_sentence():
 
 def test_a_failed_job_that_is_being_deleted_makes_room_for_the_next():
     assert _resolution(_job(deletionTimestamp="2026-03-04T06:00:00Z")) == Resolving("m-resolve-1")
+
+
+STARTED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+OWN_POD = {"metadata": {"name": "m-resolve-1-x", "labels": {"batch.kubernetes.io/job-name": "m-resolve-1"}}}
+PODLESS = {
+    "no pod for a while": ({"startTime": "2026-03-04T05:06:07Z"}, [], 5, True),
+    "no pod yet": ({"startTime": "2026-03-04T05:06:07Z"}, [], 4, False),
+    "not seen by its controller": ({}, [], 60, False),
+    "a pod that the watch has not told of": ({"startTime": "2026-03-04T05:06:07Z", "active": 1}, [], 60, False),
+    "a pod that the Job has not counted": ({"startTime": "2026-03-04T05:06:07Z"}, [OWN_POD], 60, False),
+    "an attempt that failed": ({"startTime": "2026-03-04T05:06:07Z", "failed": 1}, [], 60, False),
+}
+
+
+@pytest.mark.parametrize(("status", "pods", "seconds", "podless"), PODLESS.values(), ids=PODLESS.keys())
+def test_a_job_whose_pod_is_refused(status: dict[str, Any], pods: list[Any], seconds: int, *, podless: bool):
+    job = job_facts({"metadata": {"name": "m-resolve-1"}, "status": status})
+    assert is_podless(job, map(pod_facts, pods), now=STARTED + timedelta(seconds=seconds)) == podless
