@@ -19,7 +19,7 @@ from typing import Any
 
 import kopf
 
-from nereid_operator import health, logs
+from nereid_operator import health, live_api, logs
 from nereid_operator.cache import Cache
 from nereid_operator.clients.connection import Connection, connect
 from nereid_operator.clients.kube import AiohttpTransport, GuardedTransport, KubeClient
@@ -30,6 +30,8 @@ from nereid_operator.errors import NereidError
 from nereid_operator.feed import Feed
 from nereid_operator.fetches import Fetches
 from nereid_operator.handlers import make_registry, make_settings
+from nereid_operator.journal import Journal
+from nereid_operator.live_api import LiveView
 from nereid_operator.metrics import Metrics
 from nereid_operator.queue import HEARTBEAT_SECONDS, Workers
 from nereid_operator.reconciler import Reconciler
@@ -61,7 +63,8 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     fetches = Fetches(cache, pods.read, clock=_seconds)
     reporter = Reporter(cache, kube, clock=_seconds)
     reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, now=_now)
-    reconcile = metrics.counted(reconciler.reconcile)
+    journal = Journal(clock=_seconds, now=_now)
+    reconcile = metrics.counted(journal.kept(reconciler.reconcile))
     duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds))
     feed = Feed(cache, kube, duty.add, settings.watch_namespaces)
     metrics.read_on_scrape(StateCollector(cache, duty, election, feed, clock=_seconds, now=_now))
@@ -70,7 +73,10 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
         ready=lambda: feed.synced.is_set() and _is_reached(election),
         registry=metrics.registry,
     )
-    runner = await health.serve(app, settings.http_port)
+    runners = [await health.serve(app, settings.http_port)]
+    if settings.live_port:
+        view = LiveView(cache, duty, election, fetches, journal, clock=_seconds)
+        runners.append(await health.serve(live_api.make_app(view), settings.live_port, live_api.HOST))
     try:
         await _first_to_end(asyncio.create_task(feed.first_list()), asyncio.create_task(stop.wait()))
         if not stop.is_set():
@@ -78,7 +84,8 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
             work = partial(_lead, duty, fetches)
             await _run_until_end(settings, connection, feed, _campaign(election, work, guarded), stop)
     finally:
-        await runner.cleanup()
+        for runner in runners:
+            await runner.cleanup()
         await pods.close()
         await transport.close()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nereid_operator.api.resources import Key
 from nereid_operator.cache import Cache
-from nereid_operator.queue import Workers, WorkQueue
+from nereid_operator.queue import KeyState, Place, Workers, WorkQueue
 
 
 @dataclass(slots=True)
@@ -29,6 +29,10 @@ class Duty:
     def oldest_seconds(self, *, now: float) -> float:
         """Return how long the ModelDeployment waits that has waited longest; 0 when none does."""
         return 0.0 if self._queue is None else self._queue.oldest_seconds(now=now)
+
+    def key_state(self, key: Key, *, now: float) -> KeyState:
+        """Return where a ModelDeployment is in the queue."""
+        return KeyState(Place.IDLE, 0.0, 0) if self._queue is None else self._queue.state(key, now=now)
 
     @property
     def heartbeat(self) -> float | None:

@@ -184,6 +184,11 @@ class Election:
         """Return whether this process may act now."""
         return self._view.may_act(self.clock())
 
+    @property
+    def holder_pod(self) -> str:
+        """Return the pod of who holds the Lease as far as is known, empty for nobody; identities end in _<token>."""
+        return self._view.record.holder.rpartition("_")[0]
+
     def check(self) -> None:
         """Raise NotLeadingError unless this process may act now."""
         if not self.leading:

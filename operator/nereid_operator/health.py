@@ -40,9 +40,9 @@ def _verdict(question: Callable[[], bool], *, no: str) -> Handler:
     return answer
 
 
-async def serve(app: web.Application, port: int) -> web.AppRunner:
-    """Listen on all addresses of the pod; the runner is to be cleaned up."""
+async def serve(app: web.Application, port: int, host: str | None = None) -> web.AppRunner:
+    """Listen, by default on all addresses of the pod; the runner is to be cleaned up."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    await web.TCPSite(runner, None, port).start()
+    await web.TCPSite(runner, host, port).start()
     return runner

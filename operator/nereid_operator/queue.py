@@ -13,6 +13,7 @@ import heapq
 import logging
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -27,6 +28,24 @@ _log = logging.getLogger(__name__)
 def back_off_seconds(failures: int) -> float:
     """Return how long to wait after that many failures in a row."""
     return min(FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 32), LONGEST_BACK_OFF_SECONDS)
+
+
+class Place(StrEnum):
+    """Where a key is."""
+
+    RUNNING = "Running"
+    WAITING = "Waiting"
+    LATER = "Later"
+    IDLE = "Idle"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """Where a key is; `seconds` is for how long it has waited, or in how long it comes back."""
+
+    state: Place
+    seconds: float
+    failures: int
 
 
 @dataclass(slots=True)
@@ -87,6 +106,17 @@ class WorkQueue(Generic[K]):
     def oldest_seconds(self, *, now: float) -> float:
         """Return how long the key has waited that has waited longest; 0 when none waits."""
         return now - min(self._waiting.values(), default=now)
+
+    def state(self, key: K, *, now: float) -> KeyState:
+        """Return where a key is."""
+        failures = self._failures.get(key, 0)
+        if key in self._running:
+            return KeyState(Place.RUNNING, 0.0, failures)
+        if key in self._waiting:
+            return KeyState(Place.WAITING, now - self._waiting[key], failures)
+        if key in self._due:
+            return KeyState(Place.LATER, max(self._due[key] - now, 0.0), failures)
+        return KeyState(Place.IDLE, 0.0, failures)
 
     def _promote(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

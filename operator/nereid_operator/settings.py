@@ -24,11 +24,15 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What can be set; no namespaces means all of them. A Lease is free `lease_seconds` after its last renewal."""
+    """What can be set; no namespaces means all of them. A Lease is free `lease_seconds` after its last renewal.
+
+    `live_port` 0 leaves the live API out.
+    """
 
     platform: Platform
     watch_namespaces: tuple[str, ...] = ()
     http_port: int = 8080
+    live_port: int = 0
     concurrency: int = 8
     resync_seconds: int = 300
     pod_name: str = "nereid-operator"
@@ -45,6 +49,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         platform=platform_from_env(environ),
         watch_namespaces=_names(environ, "NEREID_WATCH_NAMESPACES", _NAMESPACE, "namespaces", empty=" for all"),
         http_port=_integer(environ, "NEREID_HTTP_PORT", default=8080, lowest=1, highest=65535),
+        live_port=_integer(environ, "NEREID_LIVE_PORT", default=0, lowest=0, highest=65535),
         concurrency=_integer(environ, "NEREID_CONCURRENCY", default=8, lowest=1, highest=256),
         resync_seconds=_integer(environ, "NEREID_RESYNC_SECONDS", default=300, lowest=10, highest=86400),
         pod_name=_dns_name(environ, "NEREID_POD_NAME", default="nereid-operator"),

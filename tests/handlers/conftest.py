@@ -84,7 +84,7 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
         image: str = "nereid.dev/model-runtime:test", network: Network | None = RULES, proxy: Proxy | None = None
     ) -> AsyncIterator[Operator]:
         platform = Platform(Image(image, "IfNotPresent"), network=network, proxy=proxy)
-        settings = Settings(platform, http_port=_free_port())
+        settings = Settings(platform, http_port=_free_port(), live_port=_free_port())
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))

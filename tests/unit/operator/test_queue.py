@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nereid_operator.queue import LONGEST_BACK_OFF_SECONDS, Workers, WorkQueue, back_off_seconds
+from nereid_operator.queue import LONGEST_BACK_OFF_SECONDS, KeyState, Place, Workers, WorkQueue, back_off_seconds
 
 
 def test_many_adds_are_one_pass():
@@ -70,6 +70,21 @@ def test_the_age_is_that_of_the_key_that_waits_longest():
     assert queue.oldest_seconds(now=9) == 8
     queue.take(now=9)
     assert queue.oldest_seconds(now=9) == 6
+
+
+def test_where_a_key_is_can_be_asked():
+    queue = WorkQueue[str]()
+    assert queue.state("a", now=0) == KeyState(Place.IDLE, 0, 0)
+    queue.add("a", now=1)
+    assert queue.state("a", now=4) == KeyState(Place.WAITING, 3, 0)
+    queue.take(now=4)
+    queue.add("a", now=5)
+    assert queue.state("a", now=6) == KeyState(Place.RUNNING, 0, 0)
+    queue.take(now=6)
+    queue.add_after("b", 10, now=6)
+    assert queue.state("b", now=8) == KeyState(Place.LATER, 8, 0)
+    queue.fail("a", now=8)
+    assert queue.state("a", now=8).failures == 1
 
 
 def test_a_delayed_key_is_as_old_as_it_is_overdue():
