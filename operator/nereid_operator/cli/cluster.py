@@ -20,18 +20,22 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.stream import portforward
 from urllib3.exceptions import HTTPError
 
+from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.resources import (
     LABEL_MODEL,
     MODEL_DEPLOYMENT,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     SERVICE_ACCOUNT,
+    SERVING_POLICY,
     Body,
 )
+from nereid_operator.api.serving_policy import Policy
 from nereid_operator.cli.errors import ClusterError, ForbiddenError, MissingError
 from nereid_operator.cli.evidence import ContainerRun, Evidence, NodeReading, silent_failures
 from nereid_operator.errors import SettingsError
 from nereid_operator.plan.ir import Platform
+from nereid_operator.plan.policy import governing
 from nereid_operator.settings import platform_from_env
 
 CONNECT_SECONDS = 5
@@ -106,6 +110,16 @@ class Cluster:
             for resource, read in reads.items()
             for body in self._list(read, label_selector=label)
         )
+
+    def policies(self) -> tuple[Policy, ...]:
+        """Return the ServingPolicies that hold in the namespace, in their order."""
+        list_policies = client.CustomObjectsApi(self.api).list_cluster_custom_object
+        path = (SERVING_POLICY.group, SERVING_POLICY.version, SERVING_POLICY.plural)
+        found = tuple(map(read_policy, _items(_read(list_policies, *path))))
+        if not found:
+            return ()
+        namespace = _read(client.CoreV1Api(self.api).read_namespace, self.namespace)
+        return governing(found, namespace["metadata"].get("labels") or {})
 
     def nodes(self) -> NodeReading:
         """Return every node and every pod that has not ended."""

@@ -6,6 +6,7 @@ The objects are those of the operator's own plan/ and render/, so that this text
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, recorded_model
 from nereid_operator.api.resources import (
@@ -77,8 +78,12 @@ class _Facts:
 
 def refusal(name: str, violations: Iterable[Violation]) -> str:
     """Return what is wrong with a manifest, a line for each field."""
-    lines = [f"  {violation}" for violation in violations]
-    return "\n".join([f"ModelDeployment {name} is not valid; nothing would be created:", *lines])
+    violations = tuple(violations)
+    valid = all(violation.reason != Reason.INVALID_SPEC for violation in violations)
+    verdict = "is forbidden by the platform's policies" if valid else "is not valid"
+    return "\n".join(
+        [f"ModelDeployment {name} {verdict}; nothing would be created:", *(f"  {one}" for one in violations)]
+    )
 
 
 def report(md: ModelDeployment, situation: Situation) -> str:

@@ -5,13 +5,14 @@ A plan is of use without a cluster, or with rights to little of it: what cannot 
 
 import argparse
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.resources import Body
+from nereid_operator.api.serving_policy import Policy
 from nereid_operator.api.validation import validate
 from nereid_operator.cli.cluster import Cluster
 from nereid_operator.cli.commands import connected
@@ -21,6 +22,7 @@ from nereid_operator.cli.manifests import model_deployments, placed, unknown_fie
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
 from nereid_operator.cli.terminal import Terminal
 from nereid_operator.plan.ir import Image, Network, Platform
+from nereid_operator.plan.policy import judge
 
 _Answer = TypeVar("_Answer")
 _IMAGE = "nereid.dev/model-runtime"
@@ -28,21 +30,36 @@ _NETWORK = Network(operator_namespace="default", clients=())  # that there are r
 
 
 def plan(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Show what the manifests of a file would create; 1 when one of them is not valid."""
+    """Show what the manifests of a file would create; 1 when one of them is not valid, or forbidden by a policy."""
     bodies = model_deployments(_text(arguments.filename, terminal), arguments.filename)
     notes: list[str] = []
     cluster = _attempt(lambda: connected(arguments), notes, "no cluster was asked")
     namespace = cluster.namespace if cluster else arguments.namespace or "default"
     complete = [placed(body, namespace, asked=arguments.namespace) for body in bodies]
-    checked = [validate(body) for body in complete]
-    for number, (body, md) in enumerate(zip(complete, checked, strict=True)):
-        if number:
-            terminal.say("\n---\n")
-        if isinstance(md, ModelDeployment):
-            terminal.say(report(md, _situation(arguments, cluster, md, body, notes)))
-        else:
-            terminal.say(refusal(str(body["metadata"].get("name", "without a name")), md))
-    return 0 if all(isinstance(md, ModelDeployment) for md in checked) else 1
+    answers = [_answer(arguments, cluster, body, notes) for body in complete]
+    terminal.say("\n\n---\n\n".join(text for text, _ in answers))
+    return max(code for _, code in answers)
+
+
+def _answer(arguments: argparse.Namespace, cluster: Cluster | None, body: Body, said: Iterable[str]) -> tuple[str, int]:
+    """Return the text about one manifest, and its exit code."""
+    name = str(body["metadata"].get("name", "without a name"))
+    md = validate(body)
+    if not isinstance(md, ModelDeployment):
+        return refusal(name, md), 1
+    notes = list(said)
+    judgement = judge(md, _policies(cluster, md, notes))
+    if judgement.violations:
+        return refusal(name, judgement.violations), 1
+    situation = _situation(arguments, cluster, judgement.md, body, notes)
+    return report(judgement.md, replace(situation, platform=judgement.narrowed(situation.platform))), 0
+
+
+def _policies(cluster: Cluster | None, md: ModelDeployment, notes: list[str]) -> tuple[Policy, ...]:
+    if cluster is None:
+        return ()
+    there = replace(cluster, namespace=md.metadata.namespace)
+    return _attempt(there.policies, notes, "ServingPolicies may forbid it or fill in defaults, but are not known") or ()
 
 
 def _situation(

@@ -57,6 +57,7 @@ OPERATOR: dict[str, Any] = {
 WHOLE = {
     "/apis/apps/v1/deployments": {"items": [OPERATOR]},
     "/api/v1/nodes": {"items": [node("node-a")]},
+    "/apis/nereid.dev/v1alpha1/servingpolicies": EMPTY,
     "/api/v1/pods": EMPTY,
     "/api/v1/namespaces/default/serviceaccounts": {"items": [{"metadata": {"name": "minilm-model"}}]},
     "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies": EMPTY,
@@ -188,6 +189,40 @@ async def test_plan_of_a_new_model_with_a_guess_of_its_size(tmp_path: Path):
     assert "taken to be 500.0 MiB of weights in BF16" in out
     rows = [line.split() for line in out.splitlines()]
     assert ["Deployment", "minilm-<hash>", "new", "1", "replica", "of", "minilm"] in rows
+
+
+def _with_policy(**spec: Any) -> dict[str, Any]:
+    policy = {"metadata": {"name": "shared"}, "spec": {"namespaceSelector": {"matchLabels": {"tier": "x"}}, **spec}}
+    return {
+        **WHOLE,
+        "/apis/nereid.dev/v1alpha1/servingpolicies": {"items": [policy]},
+        "/api/v1/namespaces/default": {"metadata": {"name": "default", "labels": {"tier": "x"}}},
+    }
+
+
+async def test_plan_judges_by_the_policies_of_the_namespace(tmp_path: Path):
+    async with _shell(ApiServer(_with_policy(maxReplicas=1)), tmp_path) as shell:
+        code, out, errors = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model(replicas=2)))
+    assert (code, errors) == (1, "")
+    assert "ModelDeployment minilm is forbidden by the platform's policies" in out
+    assert "spec.replicas: is 2, but ServingPolicy shared allows at most 1 (maxReplicas)" in out
+
+
+async def test_plan_fills_in_what_policies_do(tmp_path: Path):
+    nowhere = {"pod": {"nodeSelector": {"pool": "none"}}}
+    async with _shell(ApiServer(_with_policy(defaults=nowhere)), tmp_path) as shell:
+        arguments = ("plan", "-f", "-", "--bytes", "500Mi", "--dtype", "BF16")
+        code, out, _ = await shell.run(*arguments, stdin=yaml.safe_dump(model()))
+    assert code == 0
+    assert "pool=none" in out
+
+
+async def test_plan_says_that_policies_could_not_be_read(tmp_path: Path):
+    path = "/apis/nereid.dev/v1alpha1/servingpolicies"
+    async with _shell(ApiServer({**WHOLE}, refused={path: 403}), tmp_path) as shell:
+        code, out, _ = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model()))
+    assert code == 0
+    assert f"ServingPolicies may forbid it or fill in defaults, but are not known: {path} is forbidden" in out
 
 
 async def test_a_manifest_that_is_not_valid_ends_with_1(tmp_path: Path):
