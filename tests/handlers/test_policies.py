@@ -20,6 +20,11 @@ def _label(api: FakeApiServer, **labels: str) -> None:
     api.put(NAMESPACES, {"metadata": {"name": "default", "labels": labels}})
 
 
+async def _in_force(api: FakeApiServer, name: str) -> None:
+    """Wait until the operator has seen the policy; a model that comes with it may be looked at before."""
+    await until(lambda: _verdict(api, name)["status"] == "True", "the policy's own condition")
+
+
 async def _forbidden(api: FakeApiServer, *words: str) -> None:
     await until(lambda: cluster.condition(api, "Accepted")["reason"] == "PolicyViolation", "the violation in status")
     assert cluster.condition(api, "Ready")["reason"] == "PolicyViolation"
@@ -63,6 +68,7 @@ async def test_a_policy_that_tightens_leaves_what_serves_and_is_lifted_at_once(a
 
 async def test_scaling_beyond_the_limit_changes_no_replica(api: FakeApiServer, operator: Operator):
     _policy(api, "shared", maxReplicas=2)
+    await _in_force(api, "shared")
     deployment = await cluster.serve(api, "s3://models/minilm")
     api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 3}})
     await _forbidden(api, "is 3", "at most 2")
@@ -85,6 +91,7 @@ async def test_the_label_of_a_namespace_decides(api: FakeApiServer, operator: Op
 async def test_of_two_policies_the_stricter_wins_and_going_it_frees(api: FakeApiServer, operator: Operator):
     _policy(api, "loose", maxReplicas=10)
     _policy(api, "strict", maxReplicas=0)
+    await _in_force(api, "strict")
     cluster.apply_model(api, "s3://models/minilm")
     await _forbidden(api, "ServingPolicy strict")
     assert "loose" not in cluster.condition(api, "Accepted")["message"]
@@ -103,12 +110,13 @@ async def test_a_broken_policy_stops_what_is_new_and_says_so_on_both_sides(api: 
 
     api.edit(POLICIES, "broken", {"spec": {"maxReplicas": 3}}, namespace=None)
     await _accepted(api)
-    await until(lambda: _verdict(api, "broken")["status"] == "True", "the policy's own condition")
+    await _in_force(api, "broken")
     assert api.all(POLICIES)["broken"]["status"]["observedGeneration"] == 2
 
 
 async def test_defaults_reach_the_pods_and_a_change_rolls_them(api: FakeApiServer, operator: Operator):
     _policy(api, "pool", defaults={"pod": {"nodeSelector": {"pool": "a"}}})
+    await _in_force(api, "pool")
     old = await cluster.serve(api, "s3://models/minilm")
     assert _selector(api, old) == {"pool": "a"}
     api.edit(POLICIES, "pool", {"spec": {"defaults": {"pod": {"nodeSelector": {"pool": "b"}}}}}, namespace=None)
@@ -130,7 +138,7 @@ async def test_address_ranges_narrow_the_network_of_pods_that_run(api: FakeApiSe
 async def test_a_policy_that_concerns_nobody_and_a_status_alone_ask_for_no_pass(api: FakeApiServer, operator: Operator):
     await cluster.serve(api, "s3://models/minilm")
     _policy(api, "others", namespaceSelector={"matchLabels": {"tier": "others"}}, maxReplicas=0)
-    await until(lambda: _verdict(api, "others")["status"] == "True", "the policy's own condition")
+    await _in_force(api, "others")
     assert cluster.condition(api, "Accepted")["status"] == "True"
     writes = [write for write in api.writes if "servingpolicies" in write]
     assert writes == ["PATCH /apis/nereid.dev/v1alpha1/servingpolicies/others/status"]
