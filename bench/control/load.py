@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bench.control.models import Object, answer, edit, model_deployment, name
 from bench.errors import BenchError
-from nereid_operator.api.resources import MANAGER_OBJECTS, MODEL_DEPLOYMENT, OWNED_SELECTOR, POD, Body, Key, Resource
+from nereid_operator.api.resources import MANAGER_OBJECTS, MODEL_DEPLOYMENT, OWNED_SELECTOR, POD, Body, Resource
 from nereid_operator.clients.connection import Connection
 from nereid_operator.clients.kube import AiohttpTransport, KubeClient
 from nereid_operator.clients.requests import MERGE_PATCH, Request, path_of
@@ -39,7 +39,9 @@ class Client:
 
     async def merge(self, resource: Resource, namespace: str, patch: Object) -> None:
         """Merge-patch an object, which the patch names."""
-        path = path_of(resource, namespace, patch["metadata"]["name"])
+        await self._patch(path_of(resource, namespace, patch["metadata"]["name"]), patch)
+
+    async def _patch(self, path: str, patch: Object) -> None:
         answered = await self._transport(Request("PATCH", path, {"fieldManager": _MANAGER}, patch, MERGE_PATCH))
         if answered.status >= 400:
             raise BenchError(f"PATCH {path}: {answered.status} {answered.body.get('message')}")
@@ -49,7 +51,9 @@ class Client:
 
         async def create(index: int) -> None:
             body = await self.kube.create(MODEL_DEPLOYMENT, model_deployment(namespace, index), manager=_MANAGER)
-            await self.kube.apply_status(MODEL_DEPLOYMENT, Key(namespace, name(index)), answer(body))
+            # Without the version that was read: the operator may have written a status already.
+            path = path_of(MODEL_DEPLOYMENT, namespace, name(index), "status")
+            await self._patch(path, {"status": answer(body)})
 
         await side_by_side(indices, create, concurrency=_LOAD_CONCURRENCY)
 

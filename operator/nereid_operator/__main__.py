@@ -8,11 +8,12 @@ At the end the Lease is given up, so that another operator need not wait for it.
 import asyncio
 import logging
 import os
+import random
 import signal
 import sys
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import kopf
 
 from nereid_operator import health, live_api, logs
+from nereid_operator.api.resources import Key
 from nereid_operator.cache import Cache
 from nereid_operator.clients.connection import Connection, connect
 from nereid_operator.clients.kube import AiohttpTransport, GuardedTransport, KubeClient
@@ -33,7 +35,7 @@ from nereid_operator.handlers import make_registry, make_settings
 from nereid_operator.journal import Journal
 from nereid_operator.live_api import LiveView
 from nereid_operator.metrics import Metrics
-from nereid_operator.queue import HEARTBEAT_SECONDS, Workers
+from nereid_operator.queue import HEARTBEAT_SECONDS, Workers, WorkQueue
 from nereid_operator.reconciler import Reconciler
 from nereid_operator.reporter import Reporter
 from nereid_operator.settings import Settings, from_env
@@ -65,7 +67,7 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, now=_now)
     journal = Journal(clock=_seconds, now=_now)
     reconcile = metrics.counted(journal.kept(reconciler.reconcile))
-    duty = Duty(cache, lambda queue: Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds))
+    duty = Duty(cache, lambda queue: _workers(queue, reconcile, settings))
     feed = Feed(cache, kube, duty.add, settings.watch_namespaces)
     metrics.read_on_scrape(StateCollector(cache, duty, election, feed, clock=_seconds, now=_now))
     app = health.make_app(
@@ -114,6 +116,12 @@ async def _campaign(election: Election, work: Work, writes: GuardedTransport) ->
     finally:
         await writes.settled(within_seconds=SETTLE_SECONDS)
         await election.release()
+
+
+def _workers(
+    queue: WorkQueue[Key], reconcile: Callable[[Key], Awaitable[float | None]], settings: Settings
+) -> Workers[Key]:
+    return Workers(queue, reconcile, concurrency=settings.concurrency, clock=_seconds, chance=random.random)
 
 
 def _is_alive(election: Election, duty: Duty) -> bool:

@@ -2,8 +2,8 @@
 
 Comes in: bodies from watches, from lists and from the answers to our own writes. Goes out: bodies and facts for the
 reconciler. Filled by feed.py, read by reconciler.py; holds no logic of reconciliation. Pods are kept as facts,
-namespaces as their labels, policies also as what was read of them, everything else without managedFields. An older
-reading never replaces a newer one, nor brings back what was deleted: lists, answers and watches race.
+namespaces as their labels, policies also as what was read of them, of managedFields only who manages. An older reading
+never replaces a newer one, nor brings back what was deleted: lists, answers and watches race.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -177,7 +177,9 @@ def owner_key(resource: Resource, body: Body) -> Key | None:
 
 
 def _entry(resource: Resource, body: Body) -> _Entry:
-    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    metadata = {**body["metadata"]}
+    if "managedFields" in metadata:
+        metadata["managedFields"] = _managers(metadata["managedFields"])
     version, uid = _version(metadata.get("resourceVersion", "")), metadata.get("uid", "")
     if resource == POD:
         return _Entry(body={}, facts=pod_facts(body), version=version, uid=uid)
@@ -185,6 +187,11 @@ def _entry(resource: Resource, body: Body) -> _Entry:
         return _Entry({"metadata": {"labels": metadata.get("labels", {})}}, facts=None, version=version, uid=uid)
     facts = read_policy(body) if resource == SERVING_POLICY else None
     return _Entry(body={**body, "metadata": metadata}, facts=facts, version=version, uid=uid)
+
+
+def _managers(managed_fields: Iterable[Body]) -> list[dict[str, str]]:
+    """Return who manages fields, without the fields, which are as long as all the rest."""
+    return [{"manager": entry["manager"], "operation": entry["operation"]} for entry in managed_fields]
 
 
 def _version(resource_version: str) -> int:

@@ -44,13 +44,15 @@ class NotLeadingError(NereidError):
 class ApiError(NereidError):
     """The API server answered with an error status.
 
-    `status` is the HTTP status (0 when there was no answer), `message` the server's own words.
+    `status` is the HTTP status (0 when there was no answer), `message` the server's own words, `retry_after_seconds`
+    how long it wants to be left alone (429, 503).
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFoundError(ApiError):
@@ -78,6 +80,6 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 
-def api_error(status: int, message: str) -> ApiError:
+def api_error(status: int, message: str, retry_after_seconds: float = 0.0) -> ApiError:
     """Return the error of the tree that an HTTP status stands for."""
-    return _BY_STATUS.get(status, ApiError)(status, message)
+    return _BY_STATUS.get(status, ApiError)(status, message, retry_after_seconds)

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nereid_operator.amounts import Amounts
-from nereid_operator.api.resources import ANNOTATION_ATTEMPT, LABEL_JOB_NAME, LABEL_REVISION, MODEL_DEPLOYMENT, Body
+from nereid_operator.api.resources import (
+    ANNOTATION_ATTEMPT,
+    JOB,
+    LABEL_JOB_NAME,
+    LABEL_REVISION,
+    MODEL_DEPLOYMENT,
+    Body,
+)
 from nereid_operator.pod_requests import pod_requests
 from nereid_operator.progress import FetchProgress
 
@@ -32,9 +39,9 @@ class ContainerFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One pod. `revision` is set on replicas, `job` on pods of a Job; `unschedulable` holds the scheduler's words.
+    """One pod. `revision` is set on replicas, `job` and `job_uid` on pods of a Job.
 
-    `requests` is what it asks of the scheduler, while that finds no node.
+    `unschedulable` holds the scheduler's words, `requests` what it asks of the scheduler while that finds no node.
     `failure` says why the pod as a whole failed (evicted, preempted). `mounted` names what must be there before it can
     start: "Secret bucket-key", "ConfigMap roots (key ca.crt)". `fetch` is what `prepare` itself tells, which no object
     of the API server says.
@@ -45,6 +52,7 @@ class PodFacts:
     ip: str
     revision: str
     job: str
+    job_uid: str
     created: str
     phase: str
     ready: bool
@@ -87,6 +95,7 @@ class JobFacts:
     """
 
     name: str
+    uid: str
     succeeded: bool
     failed: bool
     failure_reason: str
@@ -111,6 +120,7 @@ def pod_facts(body: Body) -> PodFacts:
         ip=status.get("podIP", ""),
         revision=labels.get(LABEL_REVISION, ""),
         job=labels.get(LABEL_JOB_NAME, ""),
+        job_uid=_job_uid(body),
         created=metadata.get("creationTimestamp", ""),
         phase=status.get("phase", "Pending"),
         ready=conditions.get("Ready", {}).get("status") == "True",
@@ -127,6 +137,11 @@ def pod_facts(body: Body) -> PodFacts:
 def _unschedulable(condition: Body) -> str:
     message: str = condition.get("message", "")
     return message if condition.get("reason") == "Unschedulable" else ""
+
+
+def _job_uid(body: Body) -> str:
+    owners = (reference for reference in _owner_references(body) if reference.get("kind") == JOB.kind)
+    return next((str(reference["uid"]) for reference in owners), "")
 
 
 def _failure(status: Body) -> str:
@@ -191,6 +206,7 @@ def job_facts(body: Body) -> JobFacts:
     attempt: str = body["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "")
     return JobFacts(
         name=body["metadata"]["name"],
+        uid=body["metadata"].get("uid", ""),
         succeeded=conditions.get("Complete", {}).get("status") == "True",
         failed=failed.get("status") == "True",
         failure_reason=failed.get("reason", ""),
@@ -224,6 +240,12 @@ def report(message: str) -> Mapping[str, Any] | None:
 def is_owned(body: Body, uid: str) -> bool:
     """Return whether the object's controller is the owner with this uid."""
     return any(reference.get("uid") == uid and reference.get("controller") for reference in _owner_references(body))
+
+
+def is_applied(body: Body, manager: str) -> bool:
+    """Return whether the manager has applied the object, and not only created it."""
+    entries = body["metadata"].get("managedFields", ())
+    return any((entry.get("manager"), entry.get("operation")) == (manager, "Apply") for entry in entries)
 
 
 def is_left_by_earlier(body: Body, owner: str) -> bool:

@@ -28,7 +28,7 @@ async def report_policy(key: Key, *, cache: Cache, kube: KubeClient, now: dateti
     if status == previous:
         return
     try:
-        cache.put(SERVING_POLICY, await kube.apply_status(SERVING_POLICY, key, status))
+        cache.put(SERVING_POLICY, await kube.apply_status(SERVING_POLICY, body, status))
     except NotFoundError:
         return
     condition = status["conditions"][0]

@@ -4,7 +4,8 @@
 drained by reconciler.reconcile.
 
     add ──► waiting ──take──► running ──done──► (again, if added meanwhile)
-    fail ─► later, after 0.5 s, 1 s, 2 s … at most 5 min; add does not wait for it
+    fail ─► later, after 0.5 s, 1 s, 2 s … at most 5 min, each up to a quarter shorter by chance, so that what failed
+            together does not come back together; add does not wait for it
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from nereid_operator.errors import ApiError, NotLeadingError
+
 K = TypeVar("K", bound=Hashable)
 
 FIRST_BACK_OFF_SECONDS = 0.5
@@ -25,9 +28,10 @@ HEARTBEAT_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
-def back_off_seconds(failures: int) -> float:
-    """Return how long to wait after that many failures in a row."""
-    return min(FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 32), LONGEST_BACK_OFF_SECONDS)
+def back_off_seconds(failures: int, *, chance: float) -> float:
+    """Return how long to wait after that many failures in a row; `chance` is a number of 0 to 1."""
+    longest = min(FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 32), LONGEST_BACK_OFF_SECONDS)
+    return longest * (1.0 - chance / 4)
 
 
 class Place(StrEnum):
@@ -86,11 +90,11 @@ class WorkQueue(Generic[K]):
         self._running.discard(key)
         self._failures.pop(key, None)
 
-    def fail(self, key: K, *, now: float) -> float:
-        """End a pass that failed; return the seconds after which it comes back."""
+    def fail(self, key: K, *, now: float, chance: float, at_least: float = 0.0) -> float:
+        """End a pass that failed; return the seconds after which it comes back, `at_least` those."""
         self._running.discard(key)
         self._failures[key] = self._failures.get(key, 0) + 1
-        seconds = back_off_seconds(self._failures[key])
+        seconds = max(back_off_seconds(self._failures[key], chance=chance), min(at_least, LONGEST_BACK_OFF_SECONDS))
         self.add_after(key, seconds, now=now)
         return seconds
 
@@ -129,7 +133,8 @@ class WorkQueue(Generic[K]):
 class Workers(Generic[K]):
     """Runs passes over the keys of a queue, at most `concurrency` at once.
 
-    `handle` returns the seconds after which it wants the key again, or None. What it raises is logged, and backs off.
+    `handle` returns the seconds after which it wants the key again, or None. What it raises is logged, and backs off;
+    only what nobody expected is logged with its traceback. `chance` gives numbers of 0 to 1.
     """
 
     def __init__(
@@ -139,11 +144,13 @@ class Workers(Generic[K]):
         *,
         concurrency: int,
         clock: Callable[[], float],
+        chance: Callable[[], float],
     ) -> None:
         self._queue = queue
         self._handle = handle
         self._concurrency = concurrency
         self._clock = clock
+        self._chance = chance
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.heartbeat = clock()
@@ -187,13 +194,23 @@ class Workers(Generic[K]):
     async def _pass(self, key: K) -> None:
         try:
             again_seconds = await self._handle(key)
+        except NotLeadingError as error:
+            self._queue.succeed(key)
+            _log.info("%s: the pass was ended, the next leader makes it: %s", key, error)
+            return
+        except ApiError as error:
+            seconds = self._fail(key, at_least=error.retry_after_seconds)
+            _log.warning("%s: the pass failed, next try in %.1f s: %s", key, seconds, error)
+            return
         except Exception:  # noqa: BLE001 (one bad key must not stop the others)
-            seconds = self._queue.fail(key, now=self._clock())
-            _log.exception("%s: the pass failed, next try in %.1f s", key, seconds)
+            _log.exception("%s: the pass failed, next try in %.1f s", key, self._fail(key, at_least=0.0))
             return
         self._queue.succeed(key)
         if again_seconds is not None:
             self._queue.add_after(key, again_seconds, now=self._clock())
+
+    def _fail(self, key: K, *, at_least: float) -> float:
+        return self._queue.fail(key, now=self._clock(), chance=self._chance(), at_least=at_least)
 
     def _seconds_to_wait(self) -> float:
         due = self._queue.next_due()

@@ -63,7 +63,7 @@ class Reporter:
     async def _write(self, body: Body, key: Key, status: Body, now: datetime) -> None:
         """Write the status, and what follows from it; an object deleted meanwhile needs none."""
         try:
-            written = await self.kube.apply_status(MODEL_DEPLOYMENT, key, status)
+            written = await self.kube.apply_status(MODEL_DEPLOYMENT, body, status)
         except NotFoundError:
             return
         self._written[key] = self.clock()

@@ -51,7 +51,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         http_port=_integer(environ, "NEREID_HTTP_PORT", default=8080, lowest=1, highest=65535),
         live_port=_integer(environ, "NEREID_LIVE_PORT", default=0, lowest=0, highest=65535),
         concurrency=_integer(environ, "NEREID_CONCURRENCY", default=8, lowest=1, highest=256),
-        resync_seconds=_integer(environ, "NEREID_RESYNC_SECONDS", default=300, lowest=10, highest=86400),
+        resync_seconds=_integer(environ, "NEREID_RESYNC_SECONDS", default=300, lowest=1, highest=86400),
         pod_name=_dns_name(environ, "NEREID_POD_NAME", default="nereid-operator"),
         pod_namespace=_pod_namespace(environ),
         lease_name=_dns_name(environ, "NEREID_LEASE_NAME", default="nereid-operator"),

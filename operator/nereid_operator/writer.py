@@ -13,7 +13,7 @@ from nereid_operator.api.resources import DEPLOYMENT, MANAGER_OBJECTS, MANAGER_S
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ConflictError, RefusalError, RejectedError
-from nereid_operator.observe import is_left_by_earlier, is_owned
+from nereid_operator.observe import is_applied, is_left_by_earlier, is_owned
 from nereid_operator.refusals import refusal_reason
 from nereid_operator.render.drift import differs
 from nereid_operator.render.metadata import Manifest
@@ -40,7 +40,7 @@ class Writer:
     async def ensure(self, resource: Resource, manifest: Manifest) -> None:
         """Make the object say what the manifest says."""
         live = self._seen(resource, manifest) or await self._create(resource, manifest, self._apply_new)
-        if live is not None and differs(manifest, live) and "deletionTimestamp" not in live["metadata"]:
+        if live is not None and _is_to_be_applied(manifest, live):
             _log.info("%s: applying %s %s", self.key, resource.kind, manifest["metadata"]["name"])
             await self._apply(resource, manifest)
 
@@ -127,6 +127,16 @@ class Writer:
             self.cache.put(resource, await written)
         except RejectedError as error:
             raise _refused(resource, manifest, error) from error
+
+
+def _is_to_be_applied(manifest: Manifest, live: Body) -> bool:
+    """Return whether an apply would change an object: what it says, or whose its fields are.
+
+    Fields of a Deployment whose creator died before it applied would stay when a later version leaves them out.
+    """
+    if "deletionTimestamp" in live["metadata"]:
+        return False
+    return differs(manifest, live) or not is_applied(live, MANAGER_OBJECTS)
 
 
 def _refused(resource: Resource, manifest: Manifest, error: RejectedError) -> RefusalError:

@@ -131,7 +131,12 @@ def wipe_status(api: FakeApiServer) -> None:
 
 def owner(body: Object) -> Object:
     """Return the owner reference to an object."""
-    return {"uid": body["metadata"]["uid"], "name": body["metadata"]["name"], "controller": True}
+    return {
+        "kind": body.get("kind", ""),
+        "uid": body["metadata"]["uid"],
+        "name": body["metadata"]["name"],
+        "controller": True,
+    }
 
 
 async def unfinished_job(api: FakeApiServer, name: str) -> str:

@@ -181,8 +181,11 @@ class FakeApiServer(kmock.KubernetesScaffold):
         if applied and self._is_other_version(key, request.data):
             return _failure(409, f"{request.name} has been modified")
         if request.subresource == "status":
+            version = request.data["metadata"].get("resourceVersion")
+            if version not in (None, self.store[key]["metadata"]["resourceVersion"]):
+                return _failure(409, f"{request.name} has been modified")
             return _answer(self._replace(key, {**self.store[key], "status": request.data["status"]}))
-        return _answer(self._merge(key, request.data))
+        return _answer(self._merge(key, _managed(request) if applied else request.data))
 
     def _is_other_version(self, key: StoreKey, applied: Object) -> bool:
         """Tell whether an apply names another version than that of the object that is there."""
@@ -286,6 +289,12 @@ def _merged(old: Object, change: Object) -> Object:
         for name, value in change.items()
     }
     return {**old, **merged}
+
+
+def _managed(request: Any) -> Object:
+    """Note who applied the object; what others manage is of no interest here."""
+    managers = [{"manager": request.params["fieldManager"], "operation": "Apply"}]
+    return {**request.data, "metadata": {**request.data["metadata"], "managedFields": managers}}
 
 
 def _selected(body: Object, selector: str) -> bool:

@@ -330,3 +330,15 @@ async def test_a_job_whose_pod_is_refused_is_told_and_goes_on_when_it_is_not(api
     assert f"kubectl describe job {job}" in cluster.condition(api, "Ready")["message"]
     await cluster.finish_resolve_job(api, digest="a")
     await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the answer of the Job")
+
+
+async def test_an_object_that_was_created_and_not_applied_is_applied(api: FakeApiServer, operator: Operator):
+    """Whoever made it died in between; without it a later version could take none of its fields away."""
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    api.edit(cluster.DEPLOYMENTS, deployment, {"metadata": {"managedFields": [_CREATED]}})
+    await until(
+        lambda: api.all(cluster.DEPLOYMENTS)[deployment]["metadata"]["managedFields"] != [_CREATED], "it to be applied"
+    )
+
+
+_CREATED = {"manager": "nereid-scale", "operation": "Update"}

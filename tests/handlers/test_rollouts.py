@@ -83,3 +83,13 @@ async def test_a_new_image_rolls_out_without_resolving_again(api: FakeApiServer,
         await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready")
     assert cluster.model(api)["status"]["model"] == status["model"]
     assert not api.all(cluster.JOBS)
+
+
+async def test_scaling_while_a_rollout_is_stuck_reaches_the_pods_that_serve(api: FakeApiServer, operator: Operator):
+    old = await cluster.serve(api, "s3://models/minilm")
+    _edit_batch(api, 2)
+    new = await cluster.appears(api, cluster.DEPLOYMENTS, other_than=old)
+    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 3}})
+    await until(lambda: cluster.replicas(api, new) == 3, "the new one to be scaled")
+    assert cluster.replicas(api, old) == 3
+    assert cluster.selected(api) == old.removeprefix("minilm-")

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
-from nereid_operator.api.resources import EVENT, Body, Key, Listing, Resource
+from nereid_operator.api.resources import EVENT, Body, Listing, Resource
 from nereid_operator.clients import requests
 from nereid_operator.clients.connection import Connection, ssl_context
 from nereid_operator.clients.requests import Request, Response
@@ -69,9 +69,9 @@ class KubeClient:
         """Apply an object that must not be there; ConflictError when it is."""
         return await self._send(requests.apply_new(resource, manifest, manager))
 
-    async def apply_status(self, resource: Resource, key: Key, status: Body) -> Body:
-        """Write the status of a ModelDeployment or ServingPolicy and return the object as it is now."""
-        return await self._send(requests.apply_status(resource, key, status))
+    async def apply_status(self, resource: Resource, read: Body, status: Body) -> Body:
+        """Write the status of the object that was read and return it; ConflictError when it changed since."""
+        return await self._send(requests.apply_status(resource, read, status))
 
     async def scale(self, namespace: str, name: str, replicas: int) -> None:
         """Set the number of pods of a Deployment."""
@@ -92,7 +92,9 @@ class KubeClient:
         response = await self._transport(request)
         if response.status >= 400:
             raise api_error(
-                response.status, f"{request.method} {request.path}: {response.body.get('message', 'no message')}"
+                response.status,
+                f"{request.method} {request.path}: {response.body.get('message', 'no message')}",
+                response.retry_after_seconds,
             )
         return response.body
 
@@ -148,9 +150,8 @@ class AiohttpTransport:
                 data=content,
                 headers=self._headers(request),
             ) as answer:
-                content = await answer.read()
-                status = answer.status
-                return _response(status, content)
+                content, status = await answer.read(), answer.status
+                return _response(status, content, answer.headers.get("Retry-After", ""))
         except (TimeoutError, aiohttp.ClientError) as error:
             if isinstance(error.__cause__, NotLeadingError):
                 raise error.__cause__ from None
@@ -205,9 +206,10 @@ class GuardedTransport:
             task.exception()
 
 
-def _response(status: int, content: bytes) -> Response:
+def _response(status: int, content: bytes, retry_after: str) -> Response:
     """Parse an answer; one that is no JSON (a proxy's page) becomes the message of the error."""
+    wait_seconds = float(retry_after) if retry_after.isdecimal() else 0.0
     try:
-        return Response(status, orjson.loads(content) if content else {})
+        return Response(status, orjson.loads(content) if content else {}, wait_seconds)
     except orjson.JSONDecodeError:
         return Response(status if status >= 400 else 502, {"message": content[:200].decode(errors="replace")})

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STATUS, Body, Key, Resource
+from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STATUS, Body, Resource
 
 JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -16,6 +16,7 @@ MERGE_PATCH = "application/merge-patch+json"
 LIST_CHUNK = 500
 # The store is at 1 before its first object is written, which gets 2.
 NO_OBJECTS_VERSION = "1"
+_IDENTITY = ("namespace", "name", "resourceVersion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status and parsed body of an answer."""
+    """Status and parsed body of an answer; how long the server wants to be left alone, when it says so."""
 
     status: int
     body: dict[str, Any]
+    retry_after_seconds: float = 0.0
 
 
 def path_of(resource: Resource, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
@@ -95,16 +97,20 @@ def apply_new(resource: Resource, manifest: Body, manager: str) -> Request:
     return apply(resource, {**manifest, "metadata": metadata}, manager)
 
 
-def apply_status(resource: Resource, key: Key, status: Body) -> Request:
-    """Write the whole status of an object; on the main path the server would drop it silently."""
-    place = {"namespace": key.namespace} if key.namespace else {}
+def apply_status(resource: Resource, read: Body, status: Body) -> Request:
+    """Write the whole status of the object that was read; on the main path the server would drop it silently.
+
+    The server refuses when the object is not the one that was read any more: another one may have its name by now,
+    and of a newer spec this status knows nothing. (It ignores a uid here.)
+    """
+    metadata = {name: read["metadata"][name] for name in _IDENTITY if name in read["metadata"]}
     manifest = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": {"name": key.name, **place},
+        "metadata": metadata,
         "status": status,
     }
-    path = path_of(resource, key.namespace, key.name, "status")
+    path = path_of(resource, metadata.get("namespace"), metadata["name"], "status")
     return Request("PATCH", path, {"fieldManager": MANAGER_STATUS, "force": "true"}, manifest, APPLY_PATCH)
 
 

@@ -82,13 +82,13 @@ Resolution = Resolved | NotAsked | Resolving | Podless | ReportLost | ResolveFai
 def resolution(
     recorded: ResolvedModel | None, job: JobFacts | None, pods: Iterable[PodFacts], *, input_hash: str
 ) -> Resolution:
-    """Return what is known of the model; `pods` are those of the Job."""
+    """Return what is known of the model; of `pods` only those of this very Job speak, not those of one before it."""
     if recorded is not None and recorded.input_hash == input_hash:
         return Resolved(recorded)
     if job is None:
         return NotAsked()
     messages = [
-        _last_words(pod) for pod in sorted(pods, key=lambda pod: pod.created, reverse=True) if pod.job == job.name
+        _last_words(pod) for pod in sorted(pods, key=lambda pod: pod.created, reverse=True) if pod.job_uid == job.uid
     ]
     if job.succeeded:
         return _found(messages, job, input_hash=input_hash)
@@ -126,7 +126,8 @@ def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str) -> Resolu
 
 def failed_silently(job: JobFacts, pods: Iterable[PodFacts]) -> ResolveFailed:
     """Return the failure of a Job that left no report: how its newest pod ended, when one is left that did."""
-    newest_first = sorted(pods, key=lambda pod: pod.created, reverse=True)
+    ours = (pod for pod in pods if pod.job_uid == job.uid)
+    newest_first = sorted(ours, key=lambda pod: pod.created, reverse=True)
     ended = next((container for pod in newest_first for container in pod.containers if container.exit_code), None)
     if ended is None:
         # The Job controller deletes a pod that ran out of time, and with it what it waited for.

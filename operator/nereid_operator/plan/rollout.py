@@ -5,6 +5,8 @@ status changes nothing; going back A → B → A scales A's Deployment up again.
 
     current ready?  no  → stable stays; the stable Deployment keeps its pods
                     yes → stable := current; every other Deployment goes to zero
+    scaled meanwhile?  then stable is scaled too: nobody shall wait for a rollout that is stuck to get more pods. What
+                    tells is the current Deployment, which was made with the replicas of its spec and is scaled last
     nothing of stable answers: current takes over with the first replica it has ready, and at once when stable never had
     all its replicas, because pods that cannot start may hold the very memory that the corrected ones wait for
 """
@@ -23,13 +25,14 @@ def roll_out(
     by_revision = {facts.revision: facts for facts in deployments}
     stable = _stable(current, by_revision, replicas=replicas, selected=selected)
     kept = {current, stable} if stable != current else {current, *_newest_other(current, by_revision.values())}
+    scaled = _scaled(by_revision.get(current), replicas)
     others = [facts for facts in by_revision.values() if facts.revision in kept - {current}]
     return Rollout(
         current=current,
         stable=stable,
         targets=(
+            *(ReplicaTarget(facts.name, _kept(facts, scaled) if facts.revision == stable else 0) for facts in others),
             ReplicaTarget(deployment_name(name, current), replicas),
-            *(ReplicaTarget(facts.name, facts.spec_replicas if facts.revision == stable else 0) for facts in others),
         ),
         removed=tuple(sorted(facts.name for facts in by_revision.values() if facts.revision not in kept)),
     )
@@ -40,6 +43,15 @@ def has_replicas(facts: DeploymentFacts | None, replicas: int) -> bool:
     if facts is None or not facts.observed:
         return False
     return min(facts.ready_replicas, facts.updated_replicas) >= replicas
+
+
+def _scaled(current: DeploymentFacts | None, replicas: int) -> int | None:
+    """Return the replicas that were asked for after the rollout to `current` began; None when none were."""
+    return None if current is None or current.spec_replicas in (0, replicas) else replicas
+
+
+def _kept(stable: DeploymentFacts, scaled: int | None) -> int:
+    return stable.spec_replicas if scaled is None else scaled
 
 
 def _stable(current: str, by_revision: dict[str, DeploymentFacts], *, replicas: int, selected: str) -> str:

@@ -8,10 +8,13 @@ from nereid_operator.cache import Cache
 KEY = Key("default", "m")
 
 
+_MANAGED = {"manager": "nereid", "operation": "Apply", "fieldsV1": {"f:spec": {}}}
+
+
 def _body(name: str, version: int, *, model: str | None = "m", uid: str = "u", **fields: Any) -> dict[str, Any]:
     labels = {"nereid.dev/model": model} if model else {}
     metadata = {"name": name, "namespace": "default", "uid": uid, "resourceVersion": str(version), "labels": labels}
-    return {"metadata": {**metadata, "managedFields": [1]}, **fields}
+    return {"metadata": {**metadata, "managedFields": [_MANAGED]}, **fields}
 
 
 def test_an_older_reading_never_replaces_a_newer_one():
@@ -80,11 +83,11 @@ def test_a_list_brings_what_a_watch_lost_and_drops_what_is_gone():
     assert [body["metadata"]["name"] for body in cache.deployments(KEY)] == ["m-missed", "m-younger"]
 
 
-def test_pods_are_kept_as_facts_and_nothing_keeps_managed_fields():
+def test_pods_are_kept_as_facts_and_of_managed_fields_only_who_manages():
     cache = Cache()
     cache.put(POD, _body("m-1", 1, status={"phase": "Running"}))
     cache.put(MODEL_DEPLOYMENT, _body("m", 2, model=None, spec={}))
     assert [pod.phase for pod in cache.pods(KEY)] == ["Running"]
     body = cache.model_deployment(KEY)
     assert body is not None
-    assert "managedFields" not in body["metadata"]
+    assert body["metadata"]["managedFields"] == [{"manager": "nereid", "operation": "Apply"}]

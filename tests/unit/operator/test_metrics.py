@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nereid_operator import __version__
-from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, Key
+from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD
 from nereid_operator.cache import Cache
 from nereid_operator.clients import requests
 from nereid_operator.clients.requests import Request, verb_and_resource
@@ -23,7 +23,9 @@ REQUESTS = {
     ("list", "modeldeployments"): Request("GET", "/apis/nereid.dev/v1alpha1/namespaces/n/modeldeployments"),
     ("create", "events"): Request("POST", "/api/v1/namespaces/n/events"),
     ("update", "leases"): Request("PUT", "/apis/coordination.k8s.io/v1/namespaces/n/leases/name"),
-    ("patch", "modeldeployments/status"): requests.apply_status(MODEL_DEPLOYMENT, Key("n", "m"), {}),
+    ("patch", "modeldeployments/status"): requests.apply_status(
+        MODEL_DEPLOYMENT, {"metadata": {"namespace": "n", "name": "m"}}, {}
+    ),
     ("patch", "deployments/scale"): requests.scale("n", "m", 1),
     ("delete", "deployments"): requests.delete(DEPLOYMENT, "n", "m", uid="u"),
 }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nereid_operator.errors import ApiError, ConflictError, NotLeadingError
 from nereid_operator.queue import LONGEST_BACK_OFF_SECONDS, KeyState, Place, Workers, WorkQueue, back_off_seconds
 
 
@@ -41,7 +42,7 @@ def test_failures_back_off_and_success_forgets_them():
     queue.add("a", now=0)
     for _ in range(4):
         assert queue.take(now=now) == "a"
-        waits.append(queue.fail("a", now=now))
+        waits.append(queue.fail("a", now=now, chance=0.0))
         assert queue.take(now=now + waits[-1] - 0.01) is None
         now += waits[-1]
     assert waits == [0.5, 1.0, 2.0, 4.0]
@@ -49,14 +50,14 @@ def test_failures_back_off_and_success_forgets_them():
     queue.succeed("a")
     queue.add("a", now=0)
     queue.take(now=now)
-    assert queue.fail("a", now=now) == 0.5
+    assert queue.fail("a", now=now, chance=0.0) == 0.5
 
 
 def test_an_event_does_not_wait_for_the_back_off():
     queue = WorkQueue[str]()
     queue.add("a", now=0)
     queue.take(now=0)
-    queue.fail("a", now=0)
+    queue.fail("a", now=0, chance=0.0)
     queue.add("a", now=0)
     assert queue.take(now=0) == "a"
 
@@ -106,9 +107,23 @@ def test_the_earliest_of_several_delays_counts():
     assert queue.take(now=30) is None
 
 
-@given(st.integers(min_value=1, max_value=10_000))
-def test_the_back_off_is_bounded(failures: int):
-    assert 0 < back_off_seconds(failures) <= LONGEST_BACK_OFF_SECONDS
+@given(st.integers(min_value=1, max_value=10_000), st.floats(min_value=0.0, max_value=1.0))
+def test_the_back_off_is_bounded(failures: int, chance: float):
+    assert 0 < back_off_seconds(failures, chance=chance) <= LONGEST_BACK_OFF_SECONDS
+
+
+def test_what_failed_together_does_not_come_back_together():
+    waits = {back_off_seconds(4, chance=number / 10) for number in range(11)}
+    assert len(waits) == 11
+    assert (min(waits), max(waits)) == (3.0, 4.0)
+
+
+def test_a_server_that_wants_to_be_left_alone_is():
+    queue = WorkQueue[str]()
+    queue.add("a", now=0)
+    queue.take(now=0)
+    assert queue.fail("a", now=0, chance=0.0, at_least=7.0) == 7.0
+    assert queue.next_due() == 7.0
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "take", "succeed", "fail"]), st.sampled_from("abc"))))
@@ -126,7 +141,7 @@ def test_a_key_never_runs_twice_at_once(steps: list[tuple[str, str]]):
             queue.succeed(key)
         elif step == "fail" and key in running:
             running.discard(key)
-            queue.fail(key, now=now)
+            queue.fail(key, now=now, chance=0.0)
 
 
 async def test_at_most_so_many_passes_run_at_once():
@@ -143,7 +158,9 @@ async def test_at_most_so_many_passes_run_at_once():
         if len(ended) == 20:
             finished.set()
 
-    workers = Workers(WorkQueue[int](), handle, concurrency=3, clock=asyncio.get_running_loop().time)
+    workers = Workers(
+        WorkQueue[int](), handle, concurrency=3, clock=asyncio.get_running_loop().time, chance=lambda: 0.0
+    )
     task = asyncio.create_task(workers.run())
     for key in range(20):
         workers.add(key)
@@ -154,6 +171,31 @@ async def test_at_most_so_many_passes_run_at_once():
     assert most == 3
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NotLeadingError("b does not hold the Lease"), "a: the pass was ended, the next leader makes it"),
+        (ConflictError(409, "modified"), "a: the pass failed, next try in 0.5 s: 409: modified"),
+        (ApiError(429, "too many", retry_after_seconds=3.0), "a: the pass failed, next try in 3.0 s: 429: too many"),
+    ],
+    ids=["not leading any more", "an object that has changed", "a server that has too much to do"],
+)
+async def test_what_is_to_be_expected_is_one_line_in_the_log(
+    error: Exception, said: str, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+
+    async def handle(_: str) -> None:
+        raise error
+
+    workers = Workers(
+        WorkQueue[str](), handle, concurrency=1, clock=asyncio.get_running_loop().time, chance=lambda: 0.0
+    )
+    await workers._pass("a")
+    assert said in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_key_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture):
     done = asyncio.Event()
 
@@ -162,7 +204,9 @@ async def test_a_key_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptu
             raise ValueError("no")
         done.set()
 
-    workers = Workers(WorkQueue[str](), handle, concurrency=1, clock=asyncio.get_running_loop().time)
+    workers = Workers(
+        WorkQueue[str](), handle, concurrency=1, clock=asyncio.get_running_loop().time, chance=lambda: 0.0
+    )
     task = asyncio.create_task(workers.run())
     workers.add("bad")
     workers.add("good")

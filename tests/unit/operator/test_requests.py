@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 
-from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key
+from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE
 from nereid_operator.clients import requests
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.clients.requests import Request, Response
 from nereid_operator.errors import ApiError, ConflictError, NotFoundError, RejectedError
 
 MANIFEST = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "m", "namespace": "ns"}}
+
+
+_READ = {"metadata": {"name": "m", "namespace": "ns", "resourceVersion": "7", "uid": "u"}}
 
 
 def test_apply_is_a_forced_server_side_apply_by_one_manager():
@@ -30,9 +33,16 @@ def test_a_new_object_is_an_apply_over_a_version_that_no_object_has():
 
 
 def test_status_is_written_to_its_subresource():
-    request = requests.apply_status(MODEL_DEPLOYMENT, Key("ns", "m"), {"replicas": 1})
+    request = requests.apply_status(MODEL_DEPLOYMENT, _READ, {"replicas": 1})
     assert request.path == "/apis/nereid.dev/v1alpha1/namespaces/ns/modeldeployments/m/status"
     assert request.query["fieldManager"] == "nereid-status"
+
+
+def test_status_is_only_for_the_very_object_that_was_read():
+    """A uid would be ignored by the server, and another object may have the name by now."""
+    body = requests.apply_status(MODEL_DEPLOYMENT, _READ, {"replicas": 1}).body
+    assert body is not None
+    assert body["metadata"] == {"name": "m", "namespace": "ns", "resourceVersion": "7"}
 
 
 def test_replicas_are_written_to_the_scale_subresource():

@@ -7,6 +7,7 @@ import pytest
 
 from nereid_operator.observe import job_facts, pod_facts
 from nereid_operator.plan.resolution import (
+    ReportLost,
     Resolution,
     ResolveFailed,
     Resolving,
@@ -24,15 +25,18 @@ def _job(reason: str = "BackoffLimitExceeded", *, attempt: int = 1, **metadata: 
     ended = {"lastTransitionTime": f"{ENDED:%Y-%m-%dT%H:%M:%SZ}"}
     annotations = {"nereid.dev/attempt": str(attempt)}
     return {
-        "metadata": {"name": "m-resolve-1", "annotations": annotations, **metadata},
+        "metadata": {"name": "m-resolve-1", "uid": "u", "annotations": annotations, **metadata},
         "status": {"conditions": [failed | ended]},
     }
 
 
-def _resolution(job: dict[str, Any], message: str = SAID) -> Resolution:
+_OWNED = {"ownerReferences": [{"kind": "Job", "name": "m-resolve-1", "uid": "u", "controller": True}]}
+
+
+def _resolution(job: dict[str, Any], message: str = SAID, **metadata: Any) -> Resolution:
     container = {"name": "resolve", "state": {"terminated": {"exitCode": 1, "message": message}}}
     pod = {
-        "metadata": {"name": "m-resolve-1-x", "labels": {"batch.kubernetes.io/job-name": "m-resolve-1"}},
+        "metadata": {"name": "m-resolve-1-x", **_OWNED, **metadata},
         "status": {"phase": "Failed", "containerStatuses": [container]},
     }
     return resolution(None, job_facts(job), [pod_facts(pod)], input_hash="h")
@@ -79,7 +83,7 @@ def test_a_job_that_ran_out_of_time_says_what_its_pod_may_have_waited_for():
 def test_a_job_that_was_killed_says_how_it_ended():
     ended = {"exitCode": 137, "reason": "OOMKilled", "message": "Traceback:\n  MemoryError"}
     pod = {
-        "metadata": {"name": "m-resolve-1-x", "labels": {"batch.kubernetes.io/job-name": "m-resolve-1"}},
+        "metadata": {"name": "m-resolve-1-x", **_OWNED},
         "status": {"containerStatuses": [{"name": "resolve", "state": {"terminated": ended}}]},
     }
     found = failed_silently(job_facts(_job()), [pod_facts(pod)])
@@ -91,6 +95,13 @@ def test_a_failure_without_words_is_no_empty_sentence():
     found = _resolution(_job(), '{"reason": "InsufficientDisk"}')
     assert isinstance(found, ResolveFailed)
     assert found.message.startswith("Job m-resolve-1 gave no details. It is tried again at ")
+
+
+def test_a_pod_of_an_earlier_job_of_the_same_name_has_nothing_to_say():
+    earlier = [{"kind": "Job", "name": "m-resolve-1", "uid": "earlier", "controller": True}]
+    labels = {"batch.kubernetes.io/job-name": "m-resolve-1"}
+    found = _resolution(_job(), labels=labels, ownerReferences=earlier)
+    assert found == ReportLost("m-resolve-1")
 
 
 def test_a_failed_job_that_is_being_deleted_makes_room_for_the_next():

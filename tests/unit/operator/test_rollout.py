@@ -106,6 +106,18 @@ CASES = {
         ("m-a",),
     ),
     "the Service names a revision that is gone": Case("b", (_deployment("b"),), "a", "b", {"m-b": 1}),
+    "scaled while the new one does not start, the old one grows": Case(
+        "b", (_deployment("a", ready=1), _deployment("b")), "a", "a", {"m-a": 3, "m-b": 3}, replicas=3
+    ),
+    "scaled while the new one does not start, the old one shrinks": Case(
+        "b", (_deployment("a", ready=3, spec=3), _deployment("b", spec=3)), "a", "a", {"m-a": 2, "m-b": 2}, replicas=2
+    ),
+    "replicas that came with the edit are for the new one": Case(
+        "b", (_deployment("a", ready=1), _deployment("b", spec=3)), "a", "a", {"m-a": 1, "m-b": 3}, replicas=3
+    ),
+    "back to one that was kept at zero, with other replicas": Case(
+        "a", (_deployment("a", spec=0), _deployment("b", ready=1)), "b", "b", {"m-b": 1, "m-a": 2}, replicas=2
+    ),
     "zero replicas are ready at once": Case(
         "b", (_deployment("a", ready=1), _deployment("b", spec=0)), "a", "b", {"m-b": 0, "m-a": 0}, replicas=0
     ),
@@ -118,3 +130,8 @@ def test_rollout(case: Case):
     assert rollout.stable == case.stable
     assert {target.deployment: target.replicas for target in rollout.targets} == case.targets
     assert rollout.removed == case.removed
+
+
+def test_the_current_one_is_scaled_last_for_it_tells_that_others_are_to_be_scaled():
+    rollout = roll_out("m", "b", (_deployment("a", ready=1), _deployment("b")), replicas=3, selected="a")
+    assert [target.deployment for target in rollout.targets] == ["m-a", "m-b"]
