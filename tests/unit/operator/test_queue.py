@@ -84,7 +84,7 @@ def test_where_a_key_is_can_be_asked():
     queue.take(now=6)
     queue.add_after("b", 10, now=6)
     assert queue.state("b", now=8) == KeyState(Place.LATER, 8, 0)
-    queue.fail("a", now=8)
+    queue.fail("a", now=8, chance=0.0)
     assert queue.state("a", now=8).failures == 1
 
 
