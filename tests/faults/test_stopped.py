@@ -46,7 +46,7 @@ async def _stop_leaders(
 ) -> list[float]:
     """Stop whoever leads, at moments of chance in a stream of edits; return the seconds until the other took over."""
     offset = embedded.layout.audit_log.stat().st_size
-    chance = random.Random(_SEED)
+    chance = random.Random(_SEED)  # noqa: S311
     taken: list[float] = []
     async with contextlib.AsyncExitStack() as stack:
         pair = [await stack.enter_async_context(_operator(api, name, embedded, folder, lease_seconds)) for name in "ab"]
