@@ -1,11 +1,12 @@
 """The feed repairs what a watch lost, also when the API server is not well at that moment."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from nereid_operator import feed as feed_module
-from nereid_operator.api.resources import MODEL_DEPLOYMENT, Key
+from nereid_operator.api.resources import MODEL_DEPLOYMENT, NAMESPACE, SERVING_POLICY, Key, Resource
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.clients.requests import Request, Response
@@ -27,3 +28,87 @@ async def test_a_resync_that_fails_is_repeated_soon(monkeypatch: pytest.MonkeyPa
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert feed.cache.model_deployment(Key("default", "m")) is None
+
+
+def _platform_feed() -> tuple[Feed, list[Key]]:
+    """Return a feed that knows a model in each of two namespaces, and the keys that are asked for from now on."""
+    added: list[Key] = []
+
+    async def transport(_: Request) -> Response:
+        raise AssertionError("nothing is to be read")
+
+    feed = Feed(Cache(), KubeClient(transport), added.append, ())
+    for namespace, tier in (("one", "shared"), ("two", "own")):
+        feed.take(NAMESPACE, _event(namespace, 1, labels={"tier": tier}))
+        feed.take(MODEL_DEPLOYMENT, _event("m", 1, namespace=namespace, uid=namespace))
+    added.clear()
+    return feed, added
+
+
+def _event(name: str, version: int, *, kind: str = "MODIFIED", spec: Any = None, **metadata: Any) -> dict[str, Any]:
+    whole = {"name": name, "uid": name, "resourceVersion": str(version), **metadata}
+    return {"type": kind, "object": {"metadata": whole, **({} if spec is None else {"spec": spec})}}
+
+
+SHARED = {"namespaceSelector": {"matchLabels": {"tier": "shared"}}, "maxReplicas": 1}
+POLICY = Key("", "p")
+EVENTS: dict[str, tuple[list[tuple[Resource, dict[str, Any]]], set[Key]]] = {
+    "a policy concerns the models of the namespaces it selects": (
+        [(SERVING_POLICY, _event("p", 2, spec=SHARED))],
+        {POLICY, Key("one", "m")},
+    ),
+    "a policy for all": ([(SERVING_POLICY, _event("p", 2, spec={}))], {POLICY, Key("one", "m"), Key("two", "m")}),
+    "the status of a policy alone": (
+        [(SERVING_POLICY, _event("p", 2, spec=SHARED)), (SERVING_POLICY, _event("p", 3, spec=SHARED))],
+        {POLICY},
+    ),
+    "a policy that is deleted": (
+        [(SERVING_POLICY, _event("p", 2, spec=SHARED)), (SERVING_POLICY, _event("p", 3, kind="DELETED", spec=SHARED))],
+        {POLICY, Key("one", "m")},
+    ),
+    "a policy whose selector moves on": (
+        [
+            (SERVING_POLICY, _event("p", 2, spec=SHARED)),
+            (
+                SERVING_POLICY,
+                _event("p", 3, spec={**SHARED, "namespaceSelector": {"matchLabels": {"tier": "own"}}}),
+            ),
+        ],
+        {POLICY, Key("one", "m"), Key("two", "m")},
+    ),
+    "a label that brings a namespace under a policy": (
+        [(SERVING_POLICY, _event("p", 2, spec=SHARED)), (NAMESPACE, _event("two", 3, labels={"tier": "shared"}))],
+        {Key("two", "m")},
+    ),
+    "a label that no policy asks for": (
+        [(SERVING_POLICY, _event("p", 2, spec=SHARED)), (NAMESPACE, _event("two", 3, labels={"tier": "other"}))],
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "wanted"), EVENTS.values(), ids=EVENTS)
+def test_an_event_of_the_platform_asks_for_the_passes_it_makes_due(
+    events: list[tuple[Resource, dict[str, Any]]], wanted: set[Key]
+):
+    feed, added = _platform_feed()
+    for resource, event in events:
+        added.clear()
+        feed.take(resource, event)
+    assert set(added) == wanted
+
+
+async def test_what_has_no_namespace_is_listed_as_a_whole_also_where_namespaces_are_named():
+    paths: list[str] = []
+
+    async def transport(request: Request) -> Response:
+        paths.append(request.path)
+        return Response(200, {"metadata": {"resourceVersion": "9"}, "items": []})
+
+    await Feed(Cache(), KubeClient(transport), lambda _: None, ("one", "two")).list_all()
+    assert paths[:4] == [
+        "/apis/nereid.dev/v1alpha1/servingpolicies",
+        "/api/v1/namespaces",
+        "/apis/nereid.dev/v1alpha1/namespaces/one/modeldeployments",
+        "/apis/nereid.dev/v1alpha1/namespaces/two/modeldeployments",
+    ]
