@@ -22,7 +22,7 @@ from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
 from nereid_operator.plan.policy import governing, judge
-from nereid_operator.plan.resolution import NotAsked, Podless, Resolved, ResolveFailed, Resolving
+from nereid_operator.plan.resolution import NotAsked, Podless, Resolved, ResolveFailed, Resolving, still_asked
 from nereid_operator.policy_reporter import report_policy
 from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import Child, protecting, serving, surrounding
@@ -133,9 +133,10 @@ def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
     """Yield after how many seconds passes are due that no event will ask for."""
     if reading.problem is not None:
         yield REFUSED_AGAIN_SECONDS
-    if isinstance(reading.resolution, ResolveFailed) and reading.resolution.again_at is not None:
-        yield max((reading.resolution.again_at - now).total_seconds(), 0.0)
-    if isinstance(reading.resolution, Resolving | Podless) and not _has_pod(reading, reading.resolution.job):
+    asked = still_asked(reading.resolution)
+    if isinstance(asked, ResolveFailed) and asked.again_at is not None:
+        yield max((asked.again_at - now).total_seconds(), 0.0)
+    if isinstance(asked, Resolving | Podless) and not _has_pod(reading, asked.job):
         yield PODLESS_AGAIN_SECONDS
     if any(pod.fetch is not None for pod in reading.pods):
         yield FIGURES_SECONDS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.model_status import recorded_model
+from nereid_operator.api.model_status import ResolvedModel, recorded_model
 from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
 from nereid_operator.observe import JobFacts, is_owned, job_facts, pod_facts
 from nereid_operator.plan.ir import Platform, ResolveJob
@@ -22,6 +22,7 @@ from nereid_operator.plan.resolution import (
     Resolving,
     failed_silently,
     is_podless,
+    kept,
     resolution,
 )
 from nereid_operator.render.job import job as render_job
@@ -40,10 +41,14 @@ class Resolver:
 
     async def resolve(self, md: ModelDeployment, status: Body) -> Resolution:
         """Return what is known of the model, asking by a Job when nothing is."""
-        job = resolve_job(md, self.platform)
+        job, recorded = resolve_job(md, self.platform), recorded_model(status)
         await self._delete_other_jobs(job)
-        facts = self._facts(job)
-        found = resolution(recorded_model(status), facts, self.writer.cache.pods(md.key), input_hash=job.input_hash)
+        return kept(recorded, await self._ask(job, recorded), input_hash=job.input_hash)
+
+    async def _ask(self, job: ResolveJob, recorded: ResolvedModel | None) -> Resolution:
+        """Return what the Job says, making it where there is none and the question is still open."""
+        facts, pods = self._facts(job), self.writer.cache.pods(self.writer.key)
+        found = resolution(recorded, facts, pods, input_hash=job.input_hash, refresh_hash=job.refresh_hash)
         if isinstance(found, NotAsked):
             await self.writer.ensure_created(JOB, render_job(job))
             return Resolving(job.name)
@@ -51,7 +56,7 @@ class Resolver:
             return found
         if isinstance(found, ReportLost):
             found = await self._look_for_report(job, facts)
-        if isinstance(found, Resolving) and is_podless(facts, self.writer.cache.pods(md.key), now=self.now):
+        if isinstance(found, Resolving) and is_podless(facts, pods, now=self.now):
             return Podless(job.name)
         if isinstance(found, ResolveFailed) and found.is_due(self.now):
             _log.info("%s: asking again after %s, attempt %d", self.writer.key, found.reason, facts.attempt + 1)
@@ -68,7 +73,7 @@ class Resolver:
         namespace = self.writer.key.namespace
         listing = await self.writer.kube.list(POD, namespace=namespace, selector=f"{LABEL_JOB_NAME}={job.name}")
         pods = [pod_facts(body) for body in listing.items]
-        found = resolution(None, facts, pods, input_hash=job.input_hash)
+        found = resolution(None, facts, pods, input_hash=job.input_hash, refresh_hash=job.refresh_hash)
         if not isinstance(found, ReportLost):
             return found
         if facts.failed:

@@ -140,14 +140,26 @@ def _resolved(reading: Reading) -> Condition:
     if isinstance(reading.resolution, NotAsked) and reading.problem is not None:
         return Condition(kind, ConditionStatus.UNKNOWN, reading.problem.reason, reading.problem.message)
     match reading.resolution:
-        case Resolved(model):
-            return Condition(kind, ConditionStatus.TRUE, Reason.RESOLVED, _resolved_message(model))
+        case Resolved(model, refreshing):
+            reason, more = _refresh(refreshing)
+            return Condition(kind, ConditionStatus.TRUE, reason, f"{_resolved_message(model)}{more}")
         case ResolveFailed(reason, message, _):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
         case Resolving() | Podless() | NotAsked() | ReportLost():
             return Condition(
                 kind, ConditionStatus.UNKNOWN, Reason.RESOLVING, "The resolve Job is reading what the model is."
             )
+
+
+def _refresh(refreshing: Resolution | None) -> tuple[str, str]:
+    """Return the reason of a model that is known, and what is to be added about a refresh of it."""
+    match refreshing:
+        case None:
+            return Reason.RESOLVED, ""
+        case ResolveFailed(reason, message, _):
+            return Reason.REFRESH_FAILED, f" The refresh failed ({reason}): {message}"
+        case _:
+            return Reason.REFRESHING, " A resolve Job is reading what the model is now."
 
 
 def _resolved_message(model: ResolvedModel) -> str:

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     POLICY_INVALID = "PolicyInvalid"  # a ServingPolicy that may concern the model cannot be read; nothing new begins
     RESOLVING = "Resolving"  # the resolve Job is at work
     RESOLVED = "Resolved"  # revision, digest and size are in status.model
+    REFRESHING = "Refreshing"  # what was resolved is in force; a resolve Job reads what the model is now
+    REFRESH_FAILED = "RefreshFailed"  # what was resolved is in force; what the model is now could not be read
     RESOLVE_FAILED = "ResolveFailed"  # the resolve Job ended without saying why
     SERVING = "Serving"  # at least one replica answers
     NO_REPLICAS_READY = "NoReplicasReady"  # no replica answers

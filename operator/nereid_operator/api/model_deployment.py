@@ -11,7 +11,7 @@ from pydantic import Field
 
 from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
 from nereid_operator.api.pod import Pod
-from nereid_operator.api.resources import Body, Key
+from nereid_operator.api.resources import ANNOTATION_REFRESH, Body, Key
 from nereid_operator.api.runtime import Runtime
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -86,7 +86,10 @@ class Model(ApiType):
     )
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=128)] | None = Field(
         default=None,
-        description="Branch, tag or commit. A moving name is resolved once and pinned until spec.model changes.",
+        description=(
+            "Branch, tag or commit. A moving name is resolved once and pinned until spec.model or the annotation "
+            "nereid.dev/refresh changes."
+        ),
     )
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = Field(
         default=None, description="Digest that the manifest of the model's files must have; anything else is refused."
@@ -117,6 +120,7 @@ class Metadata(ApiType):
     namespace: str
     uid: str
     generation: int = 1
+    annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class ModelDeployment(ApiType):
@@ -134,6 +138,11 @@ class ModelDeployment(ApiType):
     def served_name(self) -> str:
         """Return the name of the model in requests."""
         return self.spec.model.served_name or self.metadata.name
+
+    @property
+    def refresh(self) -> str:
+        """Return the value whose change asks what the model is now; empty when nobody asks."""
+        return self.metadata.annotations.get(ANNOTATION_REFRESH, "")
 
 
 def spec_schema() -> dict[str, Any]:

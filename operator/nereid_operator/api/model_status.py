@@ -24,6 +24,9 @@ class ResolvedModel(ApiType):
         max_length=64,
         description="Hash over the part of spec.model that was resolved; another value means: resolve again.",
     )
+    refresh_hash: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="Hash over the value of the annotation nereid.dev/refresh that was answered."
+    )
     revision: str = Field(max_length=256, description="The pinned revision.")
     digest: str = Field(
         pattern=r"^sha256:[0-9a-f]{64}$", max_length=71, description="SHA-256 of the manifest of the model's files."

@@ -68,6 +68,7 @@ LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_MODEL = "nereid.dev/model"
 LABEL_REVISION = "nereid.dev/revision"
 LABEL_SYSTEM = "nereid.dev/system"  # on the pods of the chart, which may reach every port of a model's pods
+ANNOTATION_REFRESH = "nereid.dev/refresh"
 ANNOTATION_ATTEMPT = "nereid.dev/attempt"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 MANAGED_BY = "nereid"

@@ -126,11 +126,16 @@ class PodOverlay:
 
 @dataclass(frozen=True, slots=True)
 class ResolveJob:
-    """One resolve Job; the input hash says which part of the spec its answer is for, `attempt` counts from 1."""
+    """One resolve Job; `attempt` counts from 1.
+
+    The input hash says which part of the spec its answer is for, the refresh hash for which value of the annotation;
+    it is empty when there is none.
+    """
 
     owner: Owner
     name: str
     input_hash: str
+    refresh_hash: str
     source: ModelSource
     task: str
     image: Image

@@ -27,13 +27,25 @@ def input_hash(model: Model) -> str:
     return digest_of(model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"served_name"}))
 
 
-def resolve_job_name(name: str, model: Model, image: str, *ways: Placement | Proxy | CaBundle | None) -> str:
+def refresh_hash(value: str) -> str:
+    """Return the hash over a value of the annotation nereid.dev/refresh; empty when there is none."""
+    return digest_of(value) if value else ""
+
+
+def resolve_job_name(
+    name: str, model: Model, image: str, *ways: Placement | Proxy | CaBundle | None, refresh: str = ""
+) -> str:
     """Return the name of the resolve Job.
 
     A new image may read what an older one could not, another placement may find a node, and another proxy or bundle of
-    certificates may reach the source, so these ask again.
+    certificates may reach the source, so these ask again; so does `refresh`, the hash over what was asked for by hand.
     """
-    asked = [input_hash(model), image, *(_said(way) for way in ways if way is not None)]
+    asked = [
+        input_hash(model),
+        image,
+        *(_said(way) for way in ways if way is not None),
+        *([refresh] if refresh else []),
+    ]
     return f"{name}-resolve-{digest_of(asked)}"
 
 

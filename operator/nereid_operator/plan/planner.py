@@ -27,7 +27,7 @@ from nereid_operator.plan.ir import (
     Timing,
     Workload,
 )
-from nereid_operator.plan.names import deployment_name, input_hash, resolve_job_name, revision_hash
+from nereid_operator.plan.names import deployment_name, input_hash, refresh_hash, resolve_job_name, revision_hash
 from nereid_operator.plan.overlay import pod_overlay, resolve_placement
 from nereid_operator.plan.rollout import roll_out
 
@@ -45,13 +45,15 @@ def surroundings(md: ModelDeployment, platform: Platform) -> Surroundings:
 def resolve_job(md: ModelDeployment, platform: Platform) -> ResolveJob:
     """Return the Job that answers what the model is."""
     model, placement = md.spec.model, resolve_placement(md.spec.pod, platform.image_pull_secrets)
+    refresh = refresh_hash(md.refresh)
     source = _source(model, platform, revision=model.revision, digest=model.digest)
     return ResolveJob(
         owner=_owner(md),
         name=resolve_job_name(
-            md.metadata.name, model, platform.image.name, placement, platform.proxy, source.ca_bundle
+            md.metadata.name, model, platform.image.name, placement, platform.proxy, source.ca_bundle, refresh=refresh
         ),
         input_hash=input_hash(model),
+        refresh_hash=refresh,
         source=source,
         task=str(model.task),
         image=platform.image,

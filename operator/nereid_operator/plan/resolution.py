@@ -1,6 +1,6 @@
 """What is known of the model: from status, or from the resolve Job and its pods. Pure; called by the reconciler.
 
-status remembers this input ──► Resolved
+status remembers this input ──► Resolved          (and stays in force while a refresh is asked)
 no Job                      ──► NotAsked          (the reconciler creates the Job)
 Job at work                 ──► Resolving
 Job at work without a pod   ──► Podless           (something refuses the pod; only the Job's Events say what)
@@ -32,9 +32,10 @@ _FINAL = "PodFailurePolicy"
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The model is known exactly."""
+    """The model is known exactly; `refreshing` is how it stands with the question whether it is still the same."""
 
     model: ResolvedModel
+    refreshing: "Resolution | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,18 @@ Resolution = Resolved | NotAsked | Resolving | Podless | ReportLost | ResolveFai
 
 
 def resolution(
-    recorded: ResolvedModel | None, job: JobFacts | None, pods: Iterable[PodFacts], *, input_hash: str
+    recorded: ResolvedModel | None,
+    job: JobFacts | None,
+    pods: Iterable[PodFacts],
+    *,
+    input_hash: str,
+    refresh_hash: str = "",
 ) -> Resolution:
-    """Return what is known of the model; of `pods` only those of this very Job speak, not those of one before it."""
-    if recorded is not None and recorded.input_hash == input_hash:
+    """Return what is known of the model; of `pods` only those of this very Job speak, not those of one before it.
+
+    Without a refresh any earlier one will do.
+    """
+    if recorded is not None and recorded.input_hash == input_hash and refresh_hash in ("", recorded.refresh_hash):
         return Resolved(recorded)
     if job is None:
         return NotAsked()
@@ -91,7 +100,7 @@ def resolution(
         _last_words(pod) for pod in sorted(pods, key=lambda pod: pod.created, reverse=True) if pod.job_uid == job.uid
     ]
     if job.succeeded:
-        return _found(messages, job, input_hash=input_hash)
+        return _found(messages, job, input_hash=input_hash, refresh_hash=refresh_hash)
     if job.failed and not job.terminating:
         return _failure(messages, job)
     return Resolving(job.name)
@@ -108,12 +117,26 @@ def _last_words(pod: PodFacts) -> str:
     return next((container.termination_message for container in pod.containers), "")
 
 
-def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str) -> Resolution:
+def kept(recorded: ResolvedModel | None, found: Resolution, *, input_hash: str) -> Resolution:
+    """Return what is in force: what was found, and while that is nothing yet, what was known of the same input."""
+    if isinstance(found, Resolved) or recorded is None or recorded.input_hash != input_hash:
+        return found
+    return Resolved(recorded, refreshing=found)
+
+
+def still_asked(found: Resolution) -> Resolution | None:
+    """Return how it stands with the Job's question; None when nothing is asked."""
+    return found.refreshing if isinstance(found, Resolved) else found
+
+
+def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str, refresh_hash: str) -> Resolution:
     facts = next((facts for facts in map(report, messages) if facts and "digest" in facts), None)
     if facts is None:
         return ReportLost(job.name)
     try:
-        return Resolved(ResolvedModel.model_validate({**facts, "inputHash": input_hash}))
+        return Resolved(
+            ResolvedModel.model_validate({**facts, "inputHash": input_hash, "refreshHash": refresh_hash or None})
+        )
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in detail["loc"])
