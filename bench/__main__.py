@@ -39,11 +39,12 @@ def parser() -> argparse.ArgumentParser:
     control.add_argument("--edits-per-second", type=float, default=defaults.edits_per_second)
     control.add_argument("--quiet-seconds", type=float, default=defaults.quiet_seconds)
     control.add_argument("--silence-seconds", type=float, default=defaults.silence_seconds)
+    control.add_argument("--cluster", default=defaults.cluster, help="name of the cluster that it brings up")
     control.add_argument("--logs", type=Path, default=defaults.logs, help="folder for the operator's logs")
     return whole
 
 
-_CONTROL = "Brings up a cluster named bench, with nodes that kwok plays, and takes it down at the end."
+_CONTROL = "Brings up a cluster of its own, with nodes that kwok plays, and takes it down at the end."
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ class Options:
     quiet_seconds: float = 600.0
     # Longer than the 10 s for which the operator holds back figures of a status.
     silence_seconds: float = 12.0
+    cluster: str = "bench"
     logs: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "nereid-bench")
 
     @property

@@ -33,5 +33,5 @@ async def measure(options: Options) -> Results:
 
 @asynccontextmanager
 async def _scene(options: Options) -> AsyncIterator[Scene]:
-    async with standing() as stand, client(stand.administrator) as users:
+    async with standing(options.cluster) as stand, client(stand.administrator) as users:
         yield Scene(options, stand, users)

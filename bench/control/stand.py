@@ -25,7 +25,6 @@ from tests.cluster.backends import Request, make_backend
 from tests.stack.helm import CHART, NAMESPACE, RELEASE, Helm
 from tests.stack.kubectl import Kubectl
 
-CLUSTER = "bench"
 # Each takes 110 pods; while an edit rolls out there are two of each ModelDeployment, and pods that are going.
 _PODS_PER_NODE = 110
 _PODS_PER_MODEL = 3
@@ -69,9 +68,9 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def standing() -> AsyncIterator[Stand]:
+async def standing(cluster: str) -> AsyncIterator[Stand]:
     """Bring the cluster up, give the stand, and take the cluster down."""
-    backend = make_backend(Request(name=CLUSTER))
+    backend = make_backend(Request(name=cluster))
     try:
         await asyncio.to_thread(backend.up)
         yield await asyncio.to_thread(_prepare, backend)
@@ -118,9 +117,9 @@ def _kubeconfig(connection: Connection, token: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "operator",
-        "contexts": [{"name": "operator", "context": {"cluster": CLUSTER, "user": "operator"}}],
+        "contexts": [{"name": "operator", "context": {"cluster": "bench", "user": "operator"}}],
         "clusters": [
-            {"name": CLUSTER, "cluster": {"server": connection.server, "certificate-authority-data": authority}}
+            {"name": "bench", "cluster": {"server": connection.server, "certificate-authority-data": authority}}
         ],
         "users": [{"name": "operator", "user": {"token": token}}],
     }

@@ -12,6 +12,7 @@ from nereid_operator.api.resources import CHILDREN, OWNED_SELECTOR, WATCHED, Res
 from nereid_operator.clients.connection import Connection
 from nereid_operator.clients.kube import CONNECT_SECONDS, REQUEST_SECONDS
 from nereid_operator.feed import Feed
+from nereid_operator.forgetful import NoDiffBase, NoProgress
 
 
 def make_registry(feed: Feed, connection: Connection) -> kopf.OperatorRegistry:
@@ -36,9 +37,11 @@ def _taking(feed: Feed, resource: Resource) -> Callable[..., Coroutine[Any, Any,
 
 
 def make_settings() -> kopf.OperatorSettings:
-    """Return kopf's settings: no Events of its own, children filtered by the server, memory freed at once."""
+    """Return kopf's settings: no Events and no memory of its own, children filtered by the server."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
     # It would list and watch all namespaces and definitions. A definition that goes ends the process, and the next one
     # waits at its first list until it is there again.
     settings.scanning.disabled = True

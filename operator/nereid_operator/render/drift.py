@@ -4,7 +4,7 @@ What was rendered must be there; what the API server added (defaults, status, si
 Quantities are compared as numbers, because the server rewrites them: 1024Mi comes back as 1Gi.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nereid_operator.api.quantities import quantity
@@ -28,12 +28,10 @@ def differs(rendered: object, live: object, field: str = "") -> bool:
     """Return whether applying `rendered` would change `live`. `field` is the name under which both stand."""
     if field in _ATOMIC:
         return bool(rendered != live)
-    if isinstance(rendered, Mapping):
-        return not isinstance(live, Mapping) or any(
-            differs(value, live.get(key), key) for key, value in rendered.items()
-        )
-    if isinstance(rendered, Sequence) and not isinstance(rendered, str):
-        return not isinstance(live, Sequence) or _lists_differ(rendered, live, _MERGE_KEYS.get(field))
+    if isinstance(rendered, dict):
+        return not isinstance(live, dict) or any(differs(value, live.get(key), key) for key, value in rendered.items())
+    if isinstance(rendered, list | tuple):
+        return not isinstance(live, list) or _lists_differ(rendered, live, _MERGE_KEYS.get(field))
     return bool(rendered != live) and not _same_quantity(rendered, live)
 
 
