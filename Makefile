@@ -57,6 +57,7 @@ lint: venv ## ruff, mypy --strict, layers, chart, generated files
 	for kind in $(KINDS); do for file in crds/nereid.dev_$$kind.yaml charts/nereid/templates/crd-$$kind.yaml; do \
 	  python -m nereid_operator.api.crd $$kind | diff -u $$file - || { echo "$$file is stale: run make generate" >&2; exit 1; }; \
 	done; done
+	wc -c crds/*.yaml # each may have 200,000 bytes; tests/unit/operator/test_crd.py holds them to it
 
 generate: venv ## The CRDs from the pydantic models, here and in the chart
 	for kind in $(KINDS); do \
