@@ -33,7 +33,7 @@ venv: $(VENV)/.installed
 demo: venv ## A cluster, Nereid, two models and their answers, start to end
 	python -m tests.demo
 
-test: test-fast test-e2e ## Every test; the cluster is taken down at the end
+test: test-fast test-e2e test-faults ## Every test; the clusters are taken down at the end
 
 test-fast: venv ## Unit, golden, handlers and runtime tests; no cluster
 	python -m tests.cluster binaries
@@ -44,6 +44,14 @@ test-e2e: venv ## End-to-end tests on a real Kubernetes
 	python -m tests.cluster up
 	python -m tests.cluster build
 	pytest tests/e2e; rc=$$?; $(if $(NEREID_KEEP_CLUSTER),,python -m tests.cluster down;) exit $$rc
+
+# A cluster of its own: no operator of the chart's may run where the tests start and kill theirs.
+FAULTS = NEREID_CLUSTER_NAME=nereid-faults
+test-faults: venv ## Kills, cuts and contradictions between operators and a real API server
+	$(FAULTS) pytest tests/faults -m "not soak" -n 4; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
+
+soak: venv ## The long tests of faults: every kill, twenty stops of 30 s, a thousand changes
+	$(FAULTS) pytest tests/faults -m soak; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
 
 bench: venv ## A benchmark by name: make bench NAME=control SIZES=500,1000
 	python -m bench $(NAME) $(if $(SIZES),--sizes $(SIZES))
@@ -72,4 +80,4 @@ lock: venv ## Pin the newest allowed versions
 clean: ## Take the cluster down; caches stay in the user's cache directory
 	$(PYTHON) -m tests.cluster down
 
-.PHONY: help venv demo test test-fast test-e2e bench lint generate lock clean
+.PHONY: help venv demo test test-fast test-e2e test-faults soak bench lint generate lock clean

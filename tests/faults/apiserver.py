@@ -119,6 +119,12 @@ def condition(body: Object, kind: str) -> Object:
     return next((dict(entry) for entry in conditions if entry["type"] == kind), {})
 
 
+def is_told_fully(body: Object) -> bool:
+    """Tell whether status lists the pods that there shall be; what only ticks is written some seconds late."""
+    status = body.get("status", {})
+    return len(status.get("replicaStates", ())) == status.get("replicas") == body["spec"]["replicas"]
+
+
 def is_ready(body: Object) -> bool:
     """Tell whether a ModelDeployment is Ready for the spec that it has."""
     ready = condition(body, "Ready")

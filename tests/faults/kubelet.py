@@ -31,12 +31,14 @@ async def playing(api: ApiServer) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def _play(api: ApiServer) -> None:
     while True:
-        with contextlib.suppress(ApiError, aiohttp.ClientError):
+        # The API server went away; the last line of a watch may be half of one.
+        with contextlib.suppress(ApiError, aiohttp.ClientError, ValueError):
             async for event in _pods(api):
                 if event["type"] in ("ADDED", "MODIFIED"):
                     await _run(api, event["object"])
@@ -50,6 +52,7 @@ async def _pods(api: ApiServer) -> AsyncIterator[Any]:
     query = {"watch": "true", "labelSelector": OWNED_SELECTOR}
     timeout = aiohttp.ClientTimeout(total=None)
     async with transport._session.get(url, params=query, timeout=timeout, read_bufsize=2**22) as answer:
+        answer.raise_for_status()
         async for line in answer.content:
             yield json.loads(line)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nereid_operator.api.resources import MODEL_DEPLOYMENT
-from tests.faults.apiserver import ApiServer, is_ready
+from tests.faults.apiserver import ApiServer, is_ready, is_told_fully
 from tests.faults.operators import Process, started, write_kubeconfig
 from tests.faults.proxy import Proxy
 
@@ -34,13 +34,13 @@ class Stand:
             yield process
 
     async def settled(self) -> None:
-        """Wait until every model is Ready, and a whole resync has passed without a write."""
+        """Wait until every model is Ready and its status full, and a whole resync has passed without a write."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             writes = len(self.proxy.writes)
             await self.proxy.resyncs(2)
             models = await self.api.all(MODEL_DEPLOYMENT)
-            if len(self.proxy.writes) == writes and all(is_ready(body) for body in models):
+            if len(self.proxy.writes) == writes and all(is_ready(body) and is_told_fully(body) for body in models):
                 return
             last = [str(asked) for asked, _ in self.proxy.writes[-5:]]
             assert time.monotonic() < deadline, f"not settled in {SETTLE_SECONDS:.0f} s; written last: {last}"

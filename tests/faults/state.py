@@ -1,5 +1,7 @@
 """What a namespace holds, without what differs between runs that did the same: uids, times, versions."""
 
+import difflib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +38,13 @@ async def state_of(api: ApiServer) -> dict[str, Object]:
         for resource in (MODEL_DEPLOYMENT, *MADE)
         for body in await api.all(resource)
     }
+
+
+def assert_same(found: dict[str, Object], wanted: dict[str, Object], when: str) -> None:
+    """Fail with the lines in which two states differ."""
+    texts = [json.dumps(state, indent=1, sort_keys=True).splitlines() for state in (wanted, found)]
+    lines = list(difflib.unified_diff(*texts, "wanted", "found", n=4, lineterm=""))
+    assert not lines, "\n".join([when, *lines])
 
 
 def normalised(body: Object, *, with_status: bool) -> Object:

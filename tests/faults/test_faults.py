@@ -13,7 +13,7 @@ from tests.faults.conftest import MakeStand
 from tests.faults.faults import FAULTS
 from tests.faults.proxy import Fault
 from tests.faults.stand import Stand
-from tests.faults.state import state_of
+from tests.faults.state import assert_same, state_of
 
 pytestmark = pytest.mark.e2e
 
@@ -26,7 +26,7 @@ async def test_a_fault_changes_nothing_in_the_end(make_stand: MakeStand, make_fa
         await asyncio.gather(_live(undisturbed), _live(disturbed))
         disturbed.proxy.fault = Fault()
         await disturbed.settled()
-        assert await state_of(disturbed.api) == await state_of(undisturbed.api)
+        assert_same(await state_of(disturbed.api), await state_of(undisturbed.api), "in the end")
         assert await disturbed.writes_of_resyncs(2) == []
 
 
@@ -41,7 +41,7 @@ async def test_a_killed_api_server_changes_nothing_in_the_end(make_stand: MakeSt
             os.kill(component("kube-apiserver"), signal.SIGKILL)
             await disturbed.api.get(MODEL_DEPLOYMENT, "m")
         await life
-        assert await state_of(disturbed.api) == await state_of(undisturbed.api)
+        assert_same(await state_of(disturbed.api), await state_of(undisturbed.api), "in the end")
         assert await disturbed.writes_of_resyncs(2) == []
         assert process.running.is_alive()
 

@@ -13,7 +13,7 @@ from tests.faults.apiserver import Object, until
 from tests.faults.conftest import MakeStand
 from tests.faults.specs import specs
 from tests.faults.stand import Stand
-from tests.faults.state import state_of
+from tests.faults.state import assert_same, state_of
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +45,8 @@ async def _change(make_stand: MakeStand, *, changes: int) -> Count:
     runs = _generated(changes // CHANGES_OF_A_RUN)
     count = Count()
     rows = [runs[number::SIDE_BY_SIDE] for number in range(SIDE_BY_SIDE)]
-    await asyncio.gather(*(_row(await make_stand(), row, count) for row in rows))
+    stands = [await make_stand() for _ in rows]
+    await asyncio.gather(*(_row(stand, row, count) for stand, row in zip(stands, rows, strict=True)))
     assert count.observed + count.refused == len(runs) * CHANGES_OF_A_RUN
     assert count.refused < count.observed / 4, "most of what the operator accepts shall be what the API server accepts"
     return count
@@ -81,7 +82,7 @@ async def _row(stand: Stand, runs: list[list[Object]], count: Count) -> None:
                 await _apply(stand, spec, count)
             await stand.api.apply("m", FIRST)
             await stand.settled()
-            assert _kept(await state_of(stand.api)) == _kept(first), run
+            assert_same(_kept(await state_of(stand.api)), _kept(first), f"after {run}")
             assert await stand.writes_of_resyncs(1) == [], run
 
 

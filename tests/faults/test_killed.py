@@ -13,7 +13,7 @@ from tests.faults.conftest import MakeStand
 from tests.faults.operators import Process
 from tests.faults.proxy import Answer, Asked, CutError, Fault
 from tests.faults.stand import Stand
-from tests.faults.state import state_of
+from tests.faults.state import assert_same, state_of
 
 pytestmark = pytest.mark.e2e
 
@@ -90,12 +90,25 @@ WORKLOADS: dict[str, tuple[Step, Step]] = {
 Outcome = tuple[dict[str, Object], set[str]]
 
 
-@pytest.mark.parametrize(("prepare", "work"), WORKLOADS.values(), ids=WORKLOADS)
-async def test_killed_between_any_two_writes(make_stand: MakeStand, prepare: Step, work: Step):
+_each_workload = pytest.mark.parametrize(("prepare", "work"), WORKLOADS.values(), ids=WORKLOADS)
+
+
+@_each_workload
+async def test_killed_after_any_write(make_stand: MakeStand, prepare: Step, work: Step):
+    await _kill_at_each(make_stand, When.AFTER, prepare, work)
+
+
+@pytest.mark.soak
+@_each_workload
+async def test_killed_before_any_write(make_stand: MakeStand, prepare: Step, work: Step):
+    """A write that never left leaves what the one before it left, but for what was under way beside it."""
+    await _kill_at_each(make_stand, When.BEFORE, prepare, work)
+
+
+async def _kill_at_each(make_stand: MakeStand, when: When, prepare: Step, work: Step) -> None:
     (wanted, deletions), count = await _undisturbed(await make_stand(), prepare, work)
     assert count > 5, "the workload writes too little for this test to mean anything"
-    # A write that did not leave and one before it that was answered leave the same behind: the rest is for `make soak`.
-    killers = [Killer(1, When.BEFORE), *(Killer(at, When.AFTER) for at in range(1, count + 1))]
+    killers = [Killer(at, when) for at in range(1, count + 1)]
     room = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def one(killer: Killer) -> Outcome:
@@ -104,8 +117,8 @@ async def test_killed_between_any_two_writes(make_stand: MakeStand, prepare: Ste
 
     outcomes = await asyncio.gather(*map(one, killers))
     for killer, (found, deleted) in zip(killers, outcomes, strict=True):
-        assert found == wanted, f"killed {killer.when} write {killer.at}"
-        assert deleted <= deletions, f"killed {killer.when} write {killer.at}"
+        assert_same(found, wanted, f"killed {when} write {killer.at}")
+        assert deleted <= deletions, f"killed {when} write {killer.at}"
     # Timing may make a write more or less of status, so the last ones may never come.
     assert sum(killer.met.is_set() for killer in killers) >= count - 2
 
