@@ -8,7 +8,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from model_runtime import termination
-from model_runtime.errors import InvalidArgument
+from model_runtime.errors import CaBundleMissing, CredentialsMissing, InvalidArgument
 from model_runtime.manifest import is_manifest_digest
 
 SCHEMES = ("hf", "https", "http", "s3")
@@ -29,7 +29,10 @@ class ArgumentParser(argparse.ArgumentParser):
 
 @dataclass(frozen=True, slots=True)
 class SourceArguments:
-    """Where the model comes from. `revision` and `digest` are None until they are resolved."""
+    """Where the model comes from. `revision` and `digest` are None until they are resolved.
+
+    `credentials_name` and `ca_bundle_name` say to people what is mounted there: "Secret hub-token".
+    """
 
     uri: str
     revision: str | None = None
@@ -38,12 +41,15 @@ class SourceArguments:
     region: str | None = None
     ca_bundle: Path | None = None
     credentials: Path | None = None
+    ca_bundle_name: str | None = None
+    credentials_name: str | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without the source.
 
         Raises:
             InvalidArgument: names the flag, the value and what would be right.
+            CaBundleMissing: there is no file of certificates.
 
         """
         _check_uri(self.uri)
@@ -52,7 +58,7 @@ class SourceArguments:
         if self.digest is not None and not is_manifest_digest(self.digest):
             raise InvalidArgument(f"--digest {self.digest!r}: expected sha256:<64 lower-case hex digits>")
         if self.ca_bundle is not None and not self.ca_bundle.is_file():
-            raise InvalidArgument(f"--ca-bundle {self.ca_bundle}: no such file")
+            raise CaBundleMissing(f"{self.ca_bundle_name or f'--ca-bundle {self.ca_bundle}'} is not there")
         if self.credentials is not None and not self.credentials.is_dir():
             raise InvalidArgument(f"--credentials {self.credentials}: expected the folder of a mounted Secret")
 
@@ -60,15 +66,22 @@ class SourceArguments:
         """Return one value of the mounted Secret, or None when no Secret was given.
 
         Raises:
-            InvalidArgument: the Secret lacks the key.
+            CredentialsMissing: the Secret is not there, or lacks the key.
 
         """
         if self.credentials is None:
             return None
         path = self.credentials / name
         if not path.is_file():
-            raise InvalidArgument(f"--credentials {self.credentials}: expected the key {name!r} in the Secret")
+            raise CredentialsMissing(self._lack(self.credentials, name))
         return path.read_text().strip()
+
+    def _lack(self, folder: Path, key: str) -> str:
+        """Return what is missing; a Secret that is not there is mounted as an empty folder."""
+        named = self.credentials_name or f"--credentials {folder}"
+        # Names that begin with dots are kubelet's own.
+        keys = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".."))
+        return f"{named} has no key {key!r}, only {', '.join(keys)}" if keys else f"{named} is not there, or is empty"
 
 
 def _check_uri(text: str) -> None:
@@ -88,7 +101,7 @@ def _check_uri(text: str) -> None:
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the source arguments and `--termination-log`."""
     parser.add_argument("--uri", required=True)
-    for flag in ("--revision", "--digest", "--endpoint", "--region"):
+    for flag in ("--revision", "--digest", "--endpoint", "--region", "--ca-bundle-name", "--credentials-name"):
         parser.add_argument(flag)
     for flag in ("--ca-bundle", "--credentials"):
         parser.add_argument(flag, type=Path)
@@ -105,6 +118,8 @@ def source_arguments(namespace: argparse.Namespace) -> SourceArguments:
         region=namespace.region or None,
         ca_bundle=namespace.ca_bundle,
         credentials=namespace.credentials,
+        ca_bundle_name=namespace.ca_bundle_name or None,
+        credentials_name=namespace.credentials_name or None,
     )
 
 

@@ -13,6 +13,8 @@
     │   └── DeviceMissing         no GPU where the pod should run on one
     └── TransientError            exit code 1: it may mend itself
         ├── SourceUnreachable     no connection, cut off, timed out, 429 or 5xx
+        ├── CredentialsMissing    the Secret is not there, or lacks a key
+        ├── CaBundleMissing       the ConfigMap is not there, or lacks the key
         └── InsufficientDisk      the volume is too small or full
 
 The class name is the reason in the termination message; `model_runtime.termination` writes it.
@@ -80,6 +82,14 @@ class DeviceMissing(PermanentError):  # noqa: N818
 
 class SourceUnreachable(TransientError):  # noqa: N818
     """No answer, a cut answer, or one that asks to come back later."""
+
+
+class CredentialsMissing(TransientError):  # noqa: N818
+    """The Secret that holds the credentials is not there, or has no such key."""
+
+
+class CaBundleMissing(TransientError):  # noqa: N818
+    """The ConfigMap that holds the certificates is not there, or has no such key."""
 
 
 class InsufficientDisk(TransientError):  # noqa: N818

@@ -26,6 +26,8 @@ from model_runtime.verify import DOCUMENT_NAMES, Documents, Facts, Task, examine
 # The largest published index (of some 100,000 tensors) has 10 MB, tokenizer_config.json 1 MB.
 MAX_DOCUMENT_BYTES = 32 << 20
 _DEADLINE_SECONDS = 300.0
+# The Job tries again too, and its user should learn of a host that is down within seconds.
+_ATTEMPTS = 3
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,7 +40,7 @@ def command(argv: Sequence[str]) -> termination.Result:
     parser = ArgumentParser(prog="model_runtime.resolve", allow_abbrev=False)
     parser.add_argument("--task", choices=[task.value for task in Task], default=Task.AUTO.value)
     namespace = parse(parser, argv)
-    patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
+    patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS, attempts=_ATTEMPTS)
     return resolve(source_arguments(namespace), Task(namespace.task), patience)
 
 

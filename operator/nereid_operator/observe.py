@@ -7,6 +7,7 @@ keeps pods as facts, since they are many and large.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from nereid_operator.amounts import Amounts
@@ -21,10 +22,16 @@ from nereid_operator.api.resources import (
 from nereid_operator.pod_requests import pod_requests
 from nereid_operator.progress import FetchProgress
 
+# kubelet sets a pod's first conditions within this time.
+_TAKING = timedelta(seconds=10)
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:
-    """One container of a pod. `waiting_reason` is empty unless it waits, `exit_code` None unless one run has ended."""
+    """One container of a pod. `waiting_reason` is empty unless it waits, `exit_code` None unless one run has ended.
+
+    `memory_limit` is a Quantity, empty where there is none.
+    """
 
     name: str
     running: bool
@@ -35,6 +42,7 @@ class ContainerFacts:
     exit_reason: str
     termination_message: str
     restarts: int
+    memory_limit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,9 @@ class PodFacts:
     """One pod. `revision` is set on replicas, `job` and `job_uid` on pods of a Job.
 
     `unschedulable` holds the scheduler's words, `requests` what it asks of the scheduler while that finds no node.
-    `failure` says why the pod as a whole failed (evicted, preempted). `mounted` names what must be there before it can
-    start: "Secret bucket-key", "ConfigMap roots (key ca.crt)". `fetch` is what `prepare` itself tells, which no object
-    of the API server says.
+    `was_ready` is True also of one that is ready no more. `failure` says why the pod as a whole failed (evicted,
+    preempted): kubelet's reason and words. `fetch` is what `prepare` itself tells, which no object of the API server
+    says.
     """
 
     name: str
@@ -56,11 +64,11 @@ class PodFacts:
     created: str
     phase: str
     ready: bool
+    was_ready: bool
     terminating: bool
     unschedulable: str
     requests: Amounts
     failure: str
-    mounted: tuple[str, ...]
     init_containers: tuple[ContainerFacts, ...]
     containers: tuple[ContainerFacts, ...]
     fetch: FetchProgress | None = None
@@ -91,7 +99,7 @@ class JobFacts:
     """A Job. What is said of its failure is empty unless it failed.
 
     `failure_reason` is the Job controller's, `failed_at` and `started` RFC 3339 times; `attempt` counts the Jobs of
-    this name from 1. `mounted` names what must be there before its pod can start, as in PodFacts.
+    this name from 1.
     """
 
     name: str
@@ -105,7 +113,6 @@ class JobFacts:
     terminating: bool
     started: str
     had_pods: bool
-    mounted: tuple[str, ...]
 
 
 def pod_facts(body: Body) -> PodFacts:
@@ -114,6 +121,7 @@ def pod_facts(body: Body) -> PodFacts:
     labels = metadata.get("labels", {})
     conditions = _conditions(status)
     unschedulable = _unschedulable(conditions.get("PodScheduled", {}))
+    limits = _memory_limits(body.get("spec", {}))
     return PodFacts(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
@@ -124,14 +132,24 @@ def pod_facts(body: Body) -> PodFacts:
         created=metadata.get("creationTimestamp", ""),
         phase=status.get("phase", "Pending"),
         ready=conditions.get("Ready", {}).get("status") == "True",
+        was_ready=_was_ready(conditions.get("Ready", {}), status.get("startTime", "")),
         terminating="deletionTimestamp" in metadata,
         unschedulable=unschedulable,
         requests=pod_requests(body["spec"]) if unschedulable and "spec" in body else {},
         failure=_failure(status),
-        mounted=tuple(_mounted(body)),
-        init_containers=tuple(_container_facts(entry) for entry in status.get("initContainerStatuses", ())),
-        containers=tuple(_container_facts(entry) for entry in status.get("containerStatuses", ())),
+        init_containers=tuple(_container_facts(entry, limits) for entry in status.get("initContainerStatuses", ())),
+        containers=tuple(_container_facts(entry, limits) for entry in status.get("containerStatuses", ())),
     )
+
+
+def _was_ready(condition: Body, started: str) -> bool:
+    """Return whether a pod is or was ready: kubelet says no when it takes it, and then again only after a yes."""
+    if condition.get("status") == "True":
+        return True
+    changed = condition.get("lastTransitionTime", "")
+    if not changed or not started:
+        return False
+    return datetime.fromisoformat(changed) - datetime.fromisoformat(started) > _TAKING
 
 
 def _unschedulable(condition: Body) -> str:
@@ -149,16 +167,14 @@ def _failure(status: Body) -> str:
     return ": ".join(word for word in words if word) if status.get("phase") == "Failed" else ""
 
 
-def _mounted(body: Body) -> Iterator[str]:
-    for volume in body.get("spec", {}).get("volumes", ()):
-        if name := volume.get("secret", {}).get("secretName"):
-            yield f"Secret {name}"
-        if name := volume.get("configMap", {}).get("name"):
-            keys = [item["key"] for item in volume["configMap"].get("items", ())]
-            yield f"ConfigMap {name} (key {', '.join(keys)})" if keys else f"ConfigMap {name}"
+def _memory_limits(spec: Body) -> Mapping[str, str]:
+    """Return the memory limit of each container that has one."""
+    containers = (*spec.get("initContainers", ()), *spec.get("containers", ()))
+    limits = {entry.get("name", ""): entry.get("resources", {}).get("limits", {}) for entry in containers}
+    return {name: limit["memory"] for name, limit in limits.items() if "memory" in limit}
 
 
-def _container_facts(status: Body) -> ContainerFacts:
+def _container_facts(status: Body, memory_limits: Mapping[str, str]) -> ContainerFacts:
     state = status.get("state", {})
     waiting = state.get("waiting", {})
     ended = state.get("terminated") or status.get("lastState", {}).get("terminated") or {}
@@ -172,6 +188,7 @@ def _container_facts(status: Body) -> ContainerFacts:
         exit_reason=ended.get("reason", ""),
         termination_message=ended.get("message", ""),
         restarts=status.get("restartCount", 0),
+        memory_limit=memory_limits.get(status["name"], ""),
     )
 
 
@@ -216,7 +233,6 @@ def job_facts(body: Body) -> JobFacts:
         terminating="deletionTimestamp" in body["metadata"],
         started=body.get("status", {}).get("startTime", ""),
         had_pods=any(body.get("status", {}).get(count) for count in ("active", "failed", "succeeded")),
-        mounted=tuple(_mounted(body.get("spec", {}).get("template", {}))),
     )
 
 

@@ -13,6 +13,8 @@ _KINDS: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"\b(exceeded|failed) quota: "), Reason.QUOTA_EXCEEDED),
     (re.compile(r"violates PodSecurity "), Reason.POD_SECURITY_VIOLATION),
     (re.compile(r"\b(maximum|minimum) \S+ usage per |max limit to request ratio per "), Reason.LIMIT_RANGE_VIOLATION),
+    (re.compile(r"no PriorityClass with name \S+ was found"), Reason.PRIORITY_CLASS_MISSING),
+    (re.compile(r'RuntimeClass "\S*" not found'), Reason.RUNTIME_CLASS_MISSING),
     (
         re.compile(r"admission webhook .* denied the request|failed calling webhook|olicy \S+ .*denied request"),
         Reason.ADMISSION_REFUSED,

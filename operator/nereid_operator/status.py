@@ -28,7 +28,7 @@ from nereid_operator.plan.resolution import (
 )
 from nereid_operator.plan.rollout import has_replicas
 from nereid_operator.replica_states import phase_counts, replica_states
-from nereid_operator.waiting import Wait, why_waiting
+from nereid_operator.waiting import Wait, has_ended, why_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class Reading:
     stable: str
     deployments: tuple[DeploymentFacts, ...]
     pods: tuple[PodFacts, ...]
+
+
+_ASKED = Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
 
 
 def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, Any]:
@@ -146,9 +149,8 @@ def _resolved(reading: Reading) -> Condition:
         case ResolveFailed(reason, message, _):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
         case Resolving() | Podless() | NotAsked() | ReportLost():
-            return Condition(
-                kind, ConditionStatus.UNKNOWN, Reason.RESOLVING, "The resolve Job is reading what the model is."
-            )
+            wait = _resolving(reading)
+            return Condition(kind, ConditionStatus.UNKNOWN, wait.reason, wait.message)
 
 
 def _refresh(refreshing: Resolution | None) -> tuple[str, str]:
@@ -218,18 +220,17 @@ def _wait(reading: Reading) -> Wait | None:
 
 
 def _resolving(reading: Reading) -> Wait:
-    """Return why the resolve Job has not answered: its pod may be unable to start."""
+    """Return why the resolve Job has not answered: its pod cannot start, or an attempt failed; else it needs time."""
     if isinstance(reading.resolution, Podless):
         return Wait(Reason.POD_CREATION_FAILED, _refused_pod(reading.resolution.job), stuck=True)
     job = reading.resolution.job if isinstance(reading.resolution, Resolving) else ""
-    pods = tuple(pod for pod in reading.pods if job and pod.job == job)
-    wait = why_waiting(None, pods, size_bytes=0)
-    if wait.reason in (Reason.UNSCHEDULABLE, Reason.IMAGE_PULL_FAILED, Reason.CONTAINER_CONFIG_ERROR):
+    pods = [pod for pod in reading.pods if job and pod.job == job]
+    newest_first = sorted(pods, key=lambda pod: pod.created, reverse=True)
+    waits = [(pod, why_waiting(None, (pod,), size_bytes=0)) for pod in newest_first]
+    pod, wait = next(((pod, wait) for pod, wait in waits if wait.stuck), (None, _ASKED))
+    if pod is None or not has_ended(pod):
         return wait
-    if any(pod.mounted for pod in pods) and wait.reason == Reason.STARTING:
-        # A Secret or ConfigMap that is missing is told nowhere but in the pod's Events.
-        return Wait(Reason.RESOLVING, wait.message, stuck=False)
-    return Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
+    return Wait(wait.reason, f"{wait.message.rstrip('. ')}. The resolve Job tries again.", stuck=False)
 
 
 def _refused_pod(job: str) -> str:

@@ -16,6 +16,7 @@ from nereid_operator.scheduling import plain
 _IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _ENDED_PHASES = frozenset({"Failed", "Succeeded"})
+_OUT_OF_MEMORY = "OOMKilled"
 _LAST_WORDS = 400
 
 
@@ -36,7 +37,21 @@ def why_waiting(deployment: DeploymentFacts | None, pods: tuple[PodFacts, ...], 
         return stuck
     if deployment is not None and deployment.replica_failure:
         return cannot_create(deployment.replica_failure)
-    return waits[0] if waits else Wait(Reason.STARTING, "Pods are being created.", stuck=False)
+    wait = waits[0] if waits else Wait(Reason.STARTING, "Pods are being created.", stuck=False)
+    replaced = _replaced(pods)
+    return wait if replaced is None else _after(replaced, wait)
+
+
+def _replaced(pods: tuple[PodFacts, ...]) -> PodFacts | None:
+    """Return the last pod that failed as a whole, while what took its place has not been ready yet."""
+    failed = [pod for pod in pods if pod.failure]
+    begun = all(pod.was_ready for pod in pods if not pod.terminating and not pod.ready and not has_ended(pod))
+    return None if begun or not failed else max(failed, key=lambda pod: pod.created)
+
+
+def _after(failed: PodFacts, wait: Wait) -> Wait:
+    said = _failed(failed)
+    return Wait(said.reason, f"{said.message.rstrip('. ')}. In its place: {wait.message}", stuck=False)
 
 
 def cannot_create(message: str) -> Wait:
@@ -48,7 +63,12 @@ def cannot_create(message: str) -> Wait:
 def _speakers(pods: tuple[PodFacts, ...]) -> list[PodFacts]:
     """Return the pods that are not ready; those that ended for good speak only while none has taken their place."""
     unready = sorted((pod for pod in pods if not pod.terminating and not pod.ready), key=_fetched_ratio)
-    return [pod for pod in unready if pod.phase not in _ENDED_PHASES] or unready
+    return [pod for pod in unready if not has_ended(pod)] or unready
+
+
+def has_ended(pod: PodFacts) -> bool:
+    """Return whether the pod runs no more, and never will."""
+    return pod.phase in _ENDED_PHASES
 
 
 def _fetched_ratio(pod: PodFacts) -> float:
@@ -62,12 +82,17 @@ def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
         yield Wait(Reason.UNSCHEDULABLE, plain(pod.unschedulable, pod.requests), stuck=True)
         return
     if pod.failure:
-        yield Wait(Reason.POD_FAILED, f"Pod {pod.name} failed: {pod.failure}", stuck=True)
+        yield _failed(pod)
         return
     for container in (*pod.init_containers, *pod.containers):
         if (wait := _container_wait(pod, container)) is not None:
             yield wait
     yield _phase(pod, size_bytes)
+
+
+def _failed(pod: PodFacts) -> Wait:
+    reason = Reason.EVICTED if pod.failure.startswith("Evicted") else Reason.POD_FAILED
+    return Wait(reason, f"Pod {pod.name} failed: {pod.failure}", stuck=True)
 
 
 def _container_wait(pod: PodFacts, container: ContainerFacts) -> Wait | None:
@@ -87,6 +112,9 @@ def _container_wait(pod: PodFacts, container: ContainerFacts) -> Wait | None:
         return None
     if (said := report(container.termination_message)) and "reason" in said:
         return Wait(str(said["reason"]), str(said.get("message", "")), stuck=True)
+    if container.exit_reason == _OUT_OF_MEMORY:
+        limit = f"its memory limit of {container.memory_limit}" if container.memory_limit else "all its node's memory"
+        return Wait(Reason.OUT_OF_MEMORY, f"{where} was killed when it had used {limit} (OOMKilled).", stuck=True)
     words = container.termination_message.strip()[-_LAST_WORDS:]
     ended = f"{where} ended with exit code {container.exit_code} ({container.exit_reason})"
     return Wait(Reason.CONTAINER_CRASHED, f"{ended}: {words}" if words else f"{ended}.", stuck=True)
@@ -98,5 +126,4 @@ def _phase(pod: PodFacts, size_bytes: int) -> Wait:
         return Wait(Reason.DOWNLOADING, sentence(pod.fetch) if pod.fetch else unknown, stuck=False)
     if any(container.running for container in pod.containers):
         return Wait(Reason.LOADING, "Triton is loading the model.", stuck=False)
-    needs = f"; they need the {' and the '.join(pod.mounted)}" if pod.mounted else ""
-    return Wait(Reason.STARTING, f"Containers are being started{needs}.", stuck=False)
+    return Wait(Reason.STARTING, "Containers are being started.", stuck=False)

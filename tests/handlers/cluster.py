@@ -153,6 +153,22 @@ async def unfinished_job(api: FakeApiServer, name: str) -> str:
     return unfinished()[0]
 
 
+async def fail_attempt(api: FakeApiServer, *, reason: str, message: str, other_than: str = "") -> str:
+    """Play the resolve command in a Job that will try again, and return the Job's name."""
+    job = await appears(api, JOBS, other_than=other_than)
+    _end_job_pod(api, job, exit_code=1, message=f'{{"reason": "{reason}", "message": "{message}"}}')
+    return job
+
+
+def begin_attempt(api: FakeApiServer, job: str, *, number: int) -> None:
+    """Play the Job controller and kubelet: another pod of the Job runs."""
+    body = api.all(JOBS)[job]
+    labels = {**body["spec"]["template"]["metadata"]["labels"], "batch.kubernetes.io/job-name": job}
+    running = {"name": "resolve", "state": {"running": {}}}
+    pod = {"metadata": {"name": f"{job}-{number}", "labels": labels, "ownerReferences": [owner(body)]}}
+    api.put(PODS, {**pod, "status": {"phase": "Running", "containerStatuses": [running]}})
+
+
 def _end_job_pod(api: FakeApiServer, job: str, *, exit_code: int, message: str) -> None:
     body = api.all(JOBS)[job]
     labels = {**body["spec"]["template"]["metadata"]["labels"], "batch.kubernetes.io/job-name": job}

@@ -143,7 +143,7 @@ async def test_a_source_that_was_down_is_asked_again_after_a_while(api: FakeApiS
 
     # The second wait is four minutes.
     await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
-    await until(lambda: cluster.condition(api, "Ready")["reason"] == "SourceUnreachable", "the failure in status")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "False", "the failure in status")
     assert (
         f"tried again at {now + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC" in cluster.condition(api, "Ready")["message"]
     )
@@ -170,22 +170,22 @@ async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, oper
     assert service["spec"]["selector"] == {"app": "theirs"}
 
 
-async def test_a_job_that_waits_for_its_secret_says_so(api: FakeApiServer, operator: Operator):
+async def test_a_failed_attempt_is_told_while_the_job_tries_again_and_until_it_has_an_answer(
+    api: FakeApiServer, operator: Operator
+):
     cluster.apply_model(api, "s3://models/minilm")
-    job = await cluster.appears(api, cluster.JOBS)
-    labels = api.all(cluster.JOBS)[job]["spec"]["template"]["metadata"]["labels"]
-    secret = {"name": "credentials", "secret": {"secretName": "bucket-key"}}
-    creating = {"name": "resolve", "state": {"waiting": {"reason": "ContainerCreating"}}}
-    api.put(
-        cluster.PODS,
-        {
-            "metadata": {"name": f"{job}-0", "labels": {**labels, "batch.kubernetes.io/job-name": job}},
-            "spec": {"volumes": [secret]},
-            "status": {"phase": "Pending", "containerStatuses": [creating]},
-        },
-    )
-    await until(lambda: "Secret bucket-key" in cluster.condition(api, "Ready")["message"], "the Secret in status")
-    assert cluster.condition(api, "Ready")["reason"] == "Resolving"
+    job = await cluster.fail_attempt(api, reason="SourceUnreachable", message="no route")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "SourceUnreachable", "the attempt's reason")
+    words = "no route. The resolve Job tries again."
+    resolved = cluster.condition(api, "Resolved")
+    assert (resolved["status"], resolved["reason"], resolved["message"]) == ("Unknown", "SourceUnreachable", words)
+    assert cluster.condition(api, "Progressing")["status"] == "True"
+    passes = await operator.passes()
+    cluster.begin_attempt(api, job, number=1)
+    await operator.passes_beyond(passes)
+    assert cluster.condition(api, "Ready")["reason"] == "SourceUnreachable"
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the answer of the second attempt")
 
 
 async def test_the_answer_of_a_job_of_somebody_else_is_not_believed(api: FakeApiServer, operator: Operator):

@@ -17,11 +17,14 @@ async def test_a_bundle_that_is_not_there_is_named_and_what_serves_goes_on(api: 
     template = api.all(cluster.DEPLOYMENTS)[deployment]["spec"]["template"]
     bundle = {"caBundle": {"configMapName": "company-roots"}}
     api.edit(cluster.MODELS, "minilm", {"spec": {"model": {"source": bundle}}})
-    job = await cluster.appears(api, cluster.JOBS, other_than=old_job)
-    _creating(api, job)
     named = "ConfigMap company-roots (key ca.crt)"
+    job = await cluster.fail_attempt(api, reason="CaBundleMissing", message=f"{named} is not there", other_than=old_job)
     await until(lambda: named in cluster.condition(api, "Ready")["message"], "the ConfigMap in status")
-    assert cluster.condition(api, "Ready")["reason"] == "Resolving"
+    assert cluster.condition(api, "Ready")["reason"] == "CaBundleMissing"
+    asked = api.all(cluster.JOBS)[job]["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in asked["volumes"] if volume["name"] == "ca-bundle"]
+    assert volume["configMap"]["optional"]
+    assert f"--ca-bundle-name={named}" in asked["containers"][0]["args"]
     assert cluster.condition(api, "Available")["status"] == "True"
     assert cluster.replicas(api, deployment) == 1
     assert set(api.all(cluster.DEPLOYMENTS)) == {deployment}
@@ -44,20 +47,3 @@ async def test_another_proxy_rolls_out_beside_what_serves_without_resolving_agai
         assert cluster.model(api)["status"]["model"] == known
     async with start():
         await until(lambda: cluster.replicas(api, old) == 1, "the first revision, back without the proxy")
-
-
-def _creating(api: FakeApiServer, job: str) -> None:
-    """Play kubelet, which waits for what the Job's pod mounts."""
-    template = api.all(cluster.JOBS)[job]["spec"]["template"]
-    waiting = {"name": "resolve", "state": {"waiting": {"reason": "ContainerCreating"}}}
-    api.put(
-        cluster.PODS,
-        {
-            "metadata": {
-                "name": f"{job}-0",
-                "labels": {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": job},
-            },
-            "spec": template["spec"],
-            "status": {"phase": "Pending", "containerStatuses": [waiting]},
-        },
-    )

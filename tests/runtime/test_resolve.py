@@ -62,11 +62,27 @@ INVALID = [
     ("a URI that is no URI", ("--uri", "https://[::1"), "--uri"),
     ("a digest of another form", ("--uri", "hf://a/b", "--digest", "sha256:1"), "--digest 'sha256:1'"),
     ("an endpoint that is no URL", ("--uri", "s3://a/b", "--endpoint", "host:9000"), "--endpoint 'host:9000'"),
-    ("a CA bundle that is not there", ("--uri", "hf://a/b", "--ca-bundle", "/none"), "--ca-bundle /none"),
     ("credentials that are not there", ("--uri", "hf://a/b", "--credentials", "/none"), "--credentials /none"),
     ("an unknown task", ("--uri", "hf://a/b", "--task", "Guess"), "--task"),
     ("an unknown flag", ("--uri", "hf://a/b", "--fast"), "--fast"),
 ]
+
+
+def test_a_secret_that_is_not_there_is_named_and_looked_for_again(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    code, report = run(
+        tmp_path, "--uri", "hf://a/b", "--credentials", str(folder), "--credentials-name", "Secret hub-token"
+    )
+    assert code == 1
+    assert report == {"reason": "CredentialsMissing", "message": "Secret hub-token is not there, or is empty"}
+
+
+def test_a_config_map_that_is_not_there_is_named_and_looked_for_again(tmp_path: Path) -> None:
+    named = "ConfigMap roots (key ca.crt)"
+    code, report = run(tmp_path, "--uri", "hf://a/b", "--ca-bundle", "/none", "--ca-bundle-name", named)
+    assert code == 1
+    assert report == {"reason": "CaBundleMissing", "message": f"{named} is not there"}
 
 
 @pytest.mark.parametrize(("sentence", "arguments", "says"), INVALID, ids=[case[0] for case in INVALID])
@@ -96,6 +112,8 @@ REASONS = {
     "SourceNotFound": 3,
     "SourceUnauthorized": 3,
     "SourceUnreachable": 1,
+    "CredentialsMissing": 1,
+    "CaBundleMissing": 1,
     "UnsafeFile": 3,
     "UnsupportedArchitecture": 3,
 }

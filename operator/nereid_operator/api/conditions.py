@@ -53,13 +53,17 @@ class Reason(StrEnum):
     APPLY_REFUSED = "ApplyRefused"  # the API server refused an object, for another reason than quota or admission
     UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; the message has what is needed and why none has it
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be had
-    POD_CREATION_FAILED = "PodCreationFailed"  # pods cannot be created, for another reason than the next four
+    POD_CREATION_FAILED = "PodCreationFailed"  # pods cannot be created, for another reason than the next six
     QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota has no room left, or wants a request that is not there
     LIMIT_RANGE_VIOLATION = "LimitRangeViolation"  # a LimitRange does not allow what the pods ask for
     POD_SECURITY_VIOLATION = "PodSecurityViolation"  # the Pod Security level of the namespace refuses the pods
     ADMISSION_REFUSED = "AdmissionRefused"  # a webhook or an admission policy refuses them
-    POD_FAILED = "PodFailed"  # a pod was evicted or preempted; the message has kubelet's words
-    CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret is missing, or the like
+    PRIORITY_CLASS_MISSING = "PriorityClassMissing"  # spec.pod.priorityClassName names none that is there
+    RUNTIME_CLASS_MISSING = "RuntimeClassMissing"  # spec.pod.runtimeClassName names none that is there
+    EVICTED = "Evicted"  # the node ended a pod for want of memory, disk or the like; the message has kubelet's words
+    POD_FAILED = "PodFailed"  # a pod failed as a whole in another way: preempted, not admitted by its node
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # kubelet cannot make a container of what the pod says
+    OUT_OF_MEMORY = "OutOfMemory"  # a container was killed for memory; the message has its limit
     CONTAINER_CRASHED = "ContainerCrashed"  # a container ended; the message has its last words
     DOWNLOADING = "Downloading"  # `prepare` is fetching and verifying the weights
     LOADING = "Loading"  # Triton is loading the model
@@ -72,6 +76,8 @@ RUNTIME_REASONS = frozenset(
         "SourceNotFound",
         "SourceUnauthorized",
         "SourceUnreachable",
+        "CredentialsMissing",
+        "CaBundleMissing",
         "DigestMissing",
         "DigestMismatch",
         "UnsafeFile",
@@ -82,6 +88,8 @@ RUNTIME_REASONS = frozenset(
         "DeviceMissing",
     }
 )
+# Those of what the namespace of the model lacks: no source was asked.
+NAMESPACE_REASONS = frozenset({"CredentialsMissing", "CaBundleMissing"})
 _KNOWN_REASONS = RUNTIME_REASONS | frozenset(Reason)
 
 

@@ -27,10 +27,17 @@ _ADVICE = {
     Reason.POD_SECURITY_VIOLATION: "The pods keep to the level restricted; what is named comes from spec.pod "
     "or from a webhook that changes pods.",
     Reason.ADMISSION_REFUSED: "Ask who runs the webhook or policy that is named; it refuses the pods.",
-    Reason.CONTAINER_CONFIG_ERROR: "Create what is missing in namespace {namespace}, "
-    "or correct spec.model.credentials.secretName or spec.model.source.caBundle.",
-    Reason.CONTAINER_CRASHED: "Read its log: kubectl logs -n {namespace} {pod} --all-containers --prefix --tail=20. "
-    "If it was killed for memory (OOMKilled), raise spec.runtime.resources.",
+    Reason.PRIORITY_CLASS_MISSING: "Correct spec.pod.priorityClassName (kubectl get priorityclasses), "
+    "or have the class made.",
+    Reason.RUNTIME_CLASS_MISSING: "Correct spec.pod.runtimeClassName (kubectl get runtimeclasses), "
+    "or have the class made.",
+    Reason.EVICTED: "Give the pods what they ran out of: spec.runtime.resources, "
+    "or nodes with more of it; another pod takes its place.",
+    Reason.POD_FAILED: "Look at its node: kubectl describe pod -n {namespace} {pod}",
+    Reason.CONTAINER_CONFIG_ERROR: "Correct what kubelet names: kubectl describe pod -n {namespace} {pod}",
+    Reason.OUT_OF_MEMORY: "Raise limits.memory in spec.runtime.resources, or leave the resources out: "
+    "they are then estimated from the model.",
+    Reason.CONTAINER_CRASHED: "Read its log: kubectl logs -n {namespace} {pod} --all-containers --prefix --tail=20",
     Reason.NAME_CONFLICT: "Rename the model, or delete the object that has the name.",
     Reason.APPLY_REFUSED: "Mend what the API server names: a quota, an admission policy, "
     "or the rights of the operator's ServiceAccount.",
@@ -45,6 +52,10 @@ _ADVICE = {
     "with the keys accessKeyId and secretAccessKey (s3) or token (hf, https).",
     "SourceUnreachable": f"Check that the nodes reach the host named in {_SOURCE}: DNS, proxy, NetworkPolicy; "
     "when its certificate is not trusted, name its authority in spec.model.source.caBundle.",
+    "CredentialsMissing": "Create the Secret that is named in namespace {namespace}, with the keys accessKeyId and "
+    "secretAccessKey (s3) or token (hf, https), or correct spec.model.credentials.secretName.",
+    "CaBundleMissing": "Create the ConfigMap that is named in namespace {namespace}, "
+    "or correct spec.model.source.caBundle.",
     "DigestMissing": "Put a SHA256SUMS file beside the model's files, so that what arrives can be verified.",
     "DigestMismatch": "The bytes are not those of spec.model.digest: correct the digest, or find out who changed them.",
     "UnsafeFile": "Publish the model as safetensors or GGUF; formats that can run code are never loaded.",

@@ -7,7 +7,8 @@ Job at work without a pod   ──► Podless           (something refuses the p
 Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
 Job failed with exit code 3 ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
-Job failed otherwise        ──► ResolveFailed     (asked again after 2 min, 4 min … at most 1 h)
+Job failed otherwise        ──► ResolveFailed     (asked again after 2 min, 4 min … at most 1 h; always after 2 min
+                                                   when it got no farther than its own namespace)
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from nereid_operator.api.conditions import Reason
+from nereid_operator.api.conditions import NAMESPACE_REASONS, Reason
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.observe import JobFacts, PodFacts, report
 
@@ -153,9 +154,7 @@ def failed_silently(job: JobFacts, pods: Iterable[PodFacts]) -> ResolveFailed:
     newest_first = sorted(ours, key=lambda pod: pod.created, reverse=True)
     ended = next((container for pod in newest_first for container in pod.containers if container.exit_code), None)
     if ended is None:
-        # The Job controller deletes a pod that ran out of time, and with it what it waited for.
-        needs = f" Its pod needs the {' and the '.join(job.mounted)}" if job.mounted else ""
-        return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}{needs}", job)
+        return _failed(Reason.RESOLVE_FAILED, f"Job {job.name} failed without saying why: {job.failure}", job)
     words = ended.termination_message.strip()[-_LAST_WORDS:]
     why = f"Job {job.name} ended with exit code {ended.exit_code} ({ended.exit_reason})"
     return _failed(Reason.RESOLVE_FAILED, f"{why}: {words}" if words else why, job)
@@ -169,15 +168,16 @@ def _failure(messages: Iterable[str], job: JobFacts) -> Resolution:
 
 
 def _failed(reason: str, why: str, job: JobFacts) -> ResolveFailed:
-    again_at = _again_at(job)
+    again_at = _again_at(job, reason)
     return ResolveFailed(reason, f"{why.rstrip('. ')}. {_advice(job, again_at)}", again_at)
 
 
-def _again_at(job: JobFacts) -> datetime | None:
+def _again_at(job: JobFacts, reason: str) -> datetime | None:
     """Return when to ask again: each wait is twice the one before, so that a source that is down is not besieged."""
     if job.failure_reason == _FINAL or not job.failed_at:
         return None
-    wait: timedelta = FIRST_WAIT * 2 ** min(job.attempt - 1, 16)
+    doublings = 0 if reason in NAMESPACE_REASONS else min(job.attempt - 1, 16)
+    wait: timedelta = FIRST_WAIT * 2**doublings
     return datetime.fromisoformat(job.failed_at) + min(wait, LONGEST_WAIT)
 
 

@@ -5,7 +5,7 @@ The contract of docs/architecture.md: user 65532, no capabilities, read-only roo
 
 from typing import Any
 
-from nereid_operator.plan.ir import ContainerResources, ModelSource, Owner, Proxy
+from nereid_operator.plan.ir import CaBundle, ContainerResources, ModelSource, Owner, Proxy
 from nereid_operator.plan.names import account_name
 
 USER_ID = 65532
@@ -56,9 +56,15 @@ def source_arguments(source: ModelSource) -> list[str]:
         "--endpoint": source.endpoint,
         "--region": source.region,
         "--ca-bundle": f"{CA_BUNDLE_FOLDER}/{CA_BUNDLE_FILE}" if source.ca_bundle else None,
+        "--ca-bundle-name": _named(source.ca_bundle) if source.ca_bundle else None,
         "--credentials": CREDENTIALS_PATH if source.credentials_secret else None,
+        "--credentials-name": f"Secret {source.credentials_secret}" if source.credentials_secret else None,
     }
     return [f"--uri={source.uri}", *(f"{flag}={value}" for flag, value in optional.items() if value)]
+
+
+def _named(bundle: CaBundle) -> str:
+    return f"ConfigMap {bundle.config_map} (key {bundle.key})"
 
 
 def proxy_variables(proxy: Proxy | None) -> dict[str, str]:
@@ -70,14 +76,18 @@ def proxy_variables(proxy: Proxy | None) -> dict[str, str]:
 
 
 def source_volumes(source: ModelSource) -> list[dict[str, Any]]:
-    """Return the volumes of what the source is reached with: the credentials' Secret, the certificates' ConfigMap."""
+    """Return the volumes of what the source is reached with: the credentials' Secret, the certificates' ConfigMap.
+
+    Both are optional to kubelet, which would say what is missing nowhere but in Events: the command itself says it.
+    """
     volumes: list[dict[str, Any]] = []
     if source.credentials_secret is not None:
-        secret = {"secretName": source.credentials_secret, "defaultMode": 0o440}
+        secret = {"secretName": source.credentials_secret, "defaultMode": 0o440, "optional": True}
         volumes.append({"name": "credentials", "secret": secret})
     if source.ca_bundle is not None:
         items = [{"key": source.ca_bundle.key, "path": CA_BUNDLE_FILE}]
-        volumes.append({"name": "ca-bundle", "configMap": {"name": source.ca_bundle.config_map, "items": items}})
+        config_map = {"name": source.ca_bundle.config_map, "items": items, "optional": True}
+        volumes.append({"name": "ca-bundle", "configMap": config_map})
     return volumes
 
 

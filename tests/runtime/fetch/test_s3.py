@@ -122,7 +122,8 @@ def test_wrong_credentials_are_refused(
 
 
 def test_a_secret_without_its_keys_names_the_key(s3_server: S3Server, tmp_path: Path, patience: Patience) -> None:
-    with pytest.raises(errors.InvalidArgument, match="accessKeyId"):
+    (tmp_path / "token").touch()
+    with pytest.raises(errors.CredentialsMissing, match="has no key 'accessKeyId', only token"):
         resolve(arguments(s3_server, "any", tmp_path), Task.AUTO, patience)
 
 

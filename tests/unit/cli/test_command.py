@@ -93,14 +93,14 @@ def _with(body: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 async def test_why_reads_what_is_below_the_model_and_the_log_of_what_crashed(tmp_path: Path):
     crash = pod(containers=[crashed("triton", 137, reason="OOMKilled")])
-    objects = _with(model(*unready("ContainerCrashed", "It ended."), readyReplicas=0))
+    objects = _with(model(*unready("OutOfMemory", "It ended."), readyReplicas=0))
     objects["/api/v1/namespaces/default/pods"] = {"items": [crash]}
     objects["/apis/apps/v1/namespaces/default/deployments"] = {"items": [deployment()]}
     server = ApiServer(objects)
     async with _shell(server, tmp_path) as shell:
         code, out, errors = await shell.run("why", "minilm")
     assert (code, errors) == (0, "")
-    assert "ended with exit code 137 (OOMKilled). Its last log line: the last line." in out
+    assert "used all its node's memory (OOMKilled). Its last log line: the last line." in out
     logs = [request for request in server.requests if "/log" in request]
     assert len(logs) == 1
     assert "container=triton" in logs[0]

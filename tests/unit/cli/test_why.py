@@ -71,7 +71,7 @@ CASES = {
     ),
     "Triton was killed for memory and left its last log line": Evidence(
         model(
-            *unready("ContainerCrashed", "Container triton of pod p ended with exit code 137 (OOMKilled)."),
+            *unready("OutOfMemory", "Container triton of pod p was killed when it had used all its node's memory."),
             readyReplicas=0,
         ),
         deployments=(deployment(),),
@@ -83,17 +83,13 @@ CASES = {
         deployments=(deployment(),),
         pods=(pod(containers=[running("triton"), crashed("frontend", 1, message="ValueError: no chat template")]),),
     ),
-    "a Secret is missing": Evidence(
+    "kubelet cannot make a container": Evidence(
         model(
-            *unready("ContainerConfigError", 'Container prepare of pod p: secret "store-key" not found'),
+            *unready("ContainerConfigError", "Container prepare of pod p: no command specified"),
             readyReplicas=0,
         ),
         deployments=(deployment(),),
-        pods=(
-            pod(
-                initContainerStatuses=[waiting("prepare", "CreateContainerConfigError", 'secret "store-key" not found')]
-            ),
-        ),
+        pods=(pod(initContainerStatuses=[waiting("prepare", "CreateContainerConfigError", "no command specified")]),),
     ),
     "the weights are on their way": Evidence(
         model(*unready("Downloading", "The weights are being fetched and verified, 88Mi."), readyReplicas=0),

@@ -81,7 +81,8 @@ def test_the_bundle_of_the_spec_wins_over_the_platforms():
 
 def test_certificates_are_mounted_where_the_source_is_read_and_nowhere_else():
     asked, replica = _pods(_md(source={"caBundle": {"configMapName": "roots", "key": "bundle.pem"}}))
-    volume = {"name": "ca-bundle", "configMap": {"name": "roots", "items": [{"key": "bundle.pem", "path": "ca.crt"}]}}
+    items = [{"key": "bundle.pem", "path": "ca.crt"}]
+    volume = {"name": "ca-bundle", "configMap": {"name": "roots", "items": items, "optional": True}}
     mount = {"name": "ca-bundle", "mountPath": "/var/run/nereid/ca", "readOnly": True}
     for pod, container in ((asked, asked["containers"][0]), (replica, replica["initContainers"][0])):
         assert volume in pod["volumes"]

@@ -51,7 +51,7 @@ def test_a_restart_and_the_last_crash_are_told_also_when_the_pod_is_ready_again(
         "restarts": 1,
         "lastCrash": "triton ended with exit code 137 (OOMKilled)",
     }
-    assert states["crashing"]["reason"] == "ContainerCrashed"
+    assert states["crashing"]["reason"] == "OutOfMemory"
     assert states["crashing"]["restarts"] == 4
     assert states["ready"] == {"name": "ready", "revision": "a", "phase": "Ready"}
 

@@ -72,12 +72,11 @@ def test_a_job_that_ran_out_of_time_is_asked_again():
     assert found.message.startswith("Job m-resolve-1 failed without saying why: too long. It is tried again at ")
 
 
-def test_a_job_that_ran_out_of_time_says_what_its_pod_may_have_waited_for():
-    bundle = {"name": "company-roots", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
-    volumes = [{"secret": {"secretName": "hub-token"}}, {"configMap": bundle}]
-    body = {**_job("DeadlineExceeded"), "spec": {"template": {"spec": {"volumes": volumes}}}}
-    needs = "Its pod needs the Secret hub-token and the ConfigMap company-roots (key ca.crt). It is tried again at "
-    assert f"too long. {needs}" in failed_silently(job_facts(body), []).message
+@pytest.mark.parametrize("reason", ["CredentialsMissing", "CaBundleMissing"])
+def test_what_the_namespace_lacks_is_looked_for_again_and_again(reason: str):
+    found = _resolution(_job(attempt=7), f'{{"reason": "{reason}", "message": "not there."}}')
+    assert isinstance(found, ResolveFailed)
+    assert found.again_at == ENDED + timedelta(minutes=2)
 
 
 def test_a_job_that_was_killed_says_how_it_ended():

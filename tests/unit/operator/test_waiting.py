@@ -69,8 +69,15 @@ CASES = {
             init={"state": _ended(0)},
             triton={"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": _ended(137, reason="OOMKilled")},
         ),
-        "ContainerCrashed",
-        "triton of pod m-1 ended with exit code 137 (OOMKilled)",
+        "OutOfMemory",
+        "Container triton of pod m-1 was killed when it had used all its node's memory (OOMKilled).",
+        True,
+    ),
+    "Triton was killed at its limit": (
+        _pod(init={"state": _ended(0)}, triton={"state": _ended(137, reason="OOMKilled")})
+        | {"spec": {"containers": [{"name": "triton", "resources": {"limits": {"memory": "1Gi"}}}]}},
+        "OutOfMemory",
+        "killed when it had used its memory limit of 1Gi (OOMKilled).",
         True,
     ),
     "nothing known yet": (_pod(), "Starting", "started", False),
@@ -84,29 +91,6 @@ def test_why(body: dict[str, Any], reason: str, words: str, stuck: bool):
     assert words in wait.message
 
 
-def test_a_pod_that_does_not_start_says_which_secret_it_needs():
-    spec = {"volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "credentials", "secret": {"secretName": "hub"}}]}
-    body = _pod(init={"state": {"waiting": {"reason": "PodInitializing"}}}) | {"spec": spec}
-    wait = why_waiting(None, (pod_facts(body),), size_bytes=1)
-    assert (wait.reason, wait.stuck) == ("Starting", False)
-    assert wait.message == "Containers are being started; they need the Secret hub."
-
-
-def test_a_pod_that_does_not_start_says_which_config_map_it_needs():
-    bundle = {"name": "roots", "items": [{"key": "bundle.pem", "path": "ca.crt"}]}
-    spec = {
-        "volumes": [
-            {"name": "credentials", "secret": {"secretName": "hub"}},
-            {"name": "ca-bundle", "configMap": bundle},
-        ]
-    }
-    pod = pod_facts({"metadata": {"name": "p"}, "spec": spec, "status": {}})
-    wait = why_waiting(None, (pod,), size_bytes=0)
-    assert wait.message == (
-        "Containers are being started; they need the Secret hub and the ConfigMap roots (key bundle.pem)."
-    )
-
-
 def test_an_evicted_pod_does_not_speak_for_the_one_that_replaces_it():
     evicted = pod_facts(_pod(triton={"state": _ended(137, reason="ContainerStatusUnknown")}, phase="Failed"))
     fetching = pod_facts(_pod(init={"state": {"running": {}}}))
@@ -117,8 +101,32 @@ def test_a_pod_that_failed_as_a_whole_speaks_in_its_own_words_while_there_is_no_
     words = "The node was low on resource: ephemeral-storage."
     evicted = pod_facts(_pod(phase="Failed", reason="Evicted", message=words))
     wait = why_waiting(None, (evicted,), size_bytes=1)
-    assert (wait.reason, wait.stuck) == ("PodFailed", True)
+    assert (wait.reason, wait.stuck) == ("Evicted", True)
     assert words in wait.message
+
+
+EVICTED = _pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
+BEGAN = "2026-03-04T05:06:07Z"
+
+
+def _loading(**ready: str) -> dict[str, Any]:
+    loading = {"state": {"running": {}}, "ready": False}
+    return _pod(triton=loading, startTime=BEGAN, conditions=[{"type": "Ready", "status": "False", **ready}])
+
+
+def test_an_eviction_is_told_until_another_pod_has_been_ready_in_its_place():
+    wait = why_waiting(None, (pod_facts(EVICTED), pod_facts(_loading(lastTransitionTime=BEGAN))), size_bytes=1)
+    assert (wait.reason, wait.stuck) == ("Evicted", False)
+    assert wait.message == (
+        "Pod m-1 failed: Evicted: The node was low on resource: memory. In its place: Triton is loading the model."
+    )
+    was_ready = pod_facts(_loading(lastTransitionTime="2026-03-04T05:07:07Z"))
+    assert why_waiting(None, (pod_facts(EVICTED), was_ready), size_bytes=1).reason == "Loading"
+
+
+def test_a_pod_that_its_node_does_not_admit_failed():
+    refused = pod_facts(_pod(phase="Failed", reason="UnexpectedAdmissionError", message="no device"))
+    assert why_waiting(None, (refused,), size_bytes=1).reason == "PodFailed"
 
 
 def test_a_stuck_pod_speaks_before_one_that_only_needs_time():
@@ -185,8 +193,18 @@ REFUSALS = {
     ),
     "a priority class that is not there": (
         'pods "m-1-x" is forbidden: no PriorityClass with name serving was found',
-        "PodCreationFailed",
+        "PriorityClassMissing",
         "no PriorityClass with name serving",
+    ),
+    "a runtime class that is not there": (
+        'pods "m-1-x" is forbidden: pod rejected: RuntimeClass "kata" not found',
+        "RuntimeClassMissing",
+        'RuntimeClass "kata" not found',
+    ),
+    "something that has no reason of its own": (
+        'pods "m-1-x" is forbidden: error looking up service account ns/m-model',
+        "PodCreationFailed",
+        "error looking up service account",
     ),
 }
 
