@@ -1,3 +1,3 @@
 """The Nereid operator: ModelDeployments to Kubernetes objects."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

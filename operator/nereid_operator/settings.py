@@ -103,7 +103,7 @@ def _image(environ: Mapping[str, str]) -> str:
     value = environ.get("NEREID_MODEL_RUNTIME_IMAGE", "")
     if not _IMAGE.fullmatch(value):
         raise SettingsError(
-            f"NEREID_MODEL_RUNTIME_IMAGE is {value!r}; it must name an image, such as nereid.dev/model-runtime:0.1.0"
+            f"NEREID_MODEL_RUNTIME_IMAGE is {value!r}; it must name an image, such as nereid.dev/model-runtime:0.2.0"
         )
     return value
 

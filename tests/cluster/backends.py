@@ -52,6 +52,9 @@ class Backend(Protocol):
     def load(self, tag: str, image_id: str, archive: Path) -> None:
         """Load a docker archive."""
 
+    def name_again(self, tag: str, other: str) -> None:
+        """Give a loaded image another tag."""
+
     def add_fake_nodes(self, count: int) -> None:
         """Have kwok play this many nodes."""
 

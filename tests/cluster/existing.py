@@ -47,6 +47,10 @@ class Existing:
             f"{tag}: push it to a registry that the existing cluster pulls from; {archive} cannot be loaded"
         )
 
+    def name_again(self, tag: str, other: str) -> None:
+        """Refuse: images are as its owner pushed them."""
+        raise ClusterError(f"{other}: push it to the registry beside {tag}")
+
     def add_fake_nodes(self, count: int) -> None:
         """Refuse: kwok is not ours to install there."""
         raise ClusterError("kwok nodes are for the embedded cluster; an existing one is left as it is")

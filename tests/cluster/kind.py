@@ -66,6 +66,11 @@ class Kind:
         """Load a docker archive into the node."""
         run("kind", "load", "image-archive", archive, "--name", self.name)
 
+    def name_again(self, tag: str, other: str) -> None:
+        """Give a loaded image another tag."""
+        node = f"{self.name}-control-plane"
+        run("docker", "exec", node, "ctr", "--namespace", "k8s.io", "images", "tag", "--force", tag, other)
+
     def add_fake_nodes(self, count: int) -> None:
         """Refuse: kwok runs beside the embedded cluster only."""
         raise ClusterError("kwok nodes are for the embedded cluster: choose --backend embedded")
@@ -81,7 +86,11 @@ def kind_config(audit: Path) -> dict[str, Any]:
     patch = {
         "kind": "ClusterConfiguration",
         "apiServer": {
-            "extraArgs": {"audit-log-path": "/audit/audit.log", "audit-policy-file": "/audit/policy.json"},
+            "extraArgs": {
+                "audit-log-path": "/audit/audit.log",
+                "audit-policy-file": "/audit/policy.json",
+                "enable-admission-plugins": "NodeRestriction,OwnerReferencesPermissionEnforcement",
+            },
             "extraVolumes": [volume],
         },
     }

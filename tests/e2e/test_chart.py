@@ -1,11 +1,13 @@
 """The chart through the real helm: lint, bad values, uninstall and install again around models that serve."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.stack.helm import CHART, NAMESPACE, HelmError
+from tests.binaries import binary
+from tests.stack.helm import CHART, NAMESPACE, RELEASE
 from tests.stack.kubectl import MODELS
 from tests.stack.manifests import is_ready
 from tests.stack.wait import wait_for
@@ -32,9 +34,15 @@ def test_the_other_operator_takes_over_from_a_leader_that_goes(kubectl, cluster,
     assert [entry for entry in late if entry["verb"] in WRITES] == []
 
 
-def test_a_wrong_value_is_refused_by_name(helm):
-    with pytest.raises(HelmError, match="concurrency"):
-        helm.run("template", str(CHART), "--set", "operator.concurrency=0")
+def test_the_first_command_of_the_notes_works_as_it_is_printed(nereid, cluster, kubectl):
+    notes = nereid.run("get", "notes", RELEASE, "-n", NAMESPACE)
+    command = notes[notes.index("kubectl apply") : notes.index("\nMODEL\n") + len("\nMODEL\n")]
+    environment = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": f"{binary('kubectl').parent}:/usr/bin:/bin"}
+    try:
+        subprocess.run(["bash", "-ec", command], env=environment, check=True, timeout=60)
+        assert kubectl.get(MODELS, "minilm", "default")["spec"]["model"]["uri"].startswith("hf://")
+    finally:
+        kubectl.run("delete", MODELS, "minilm", "-n", "default", "--ignore-not-found")
 
 
 def test_models_serve_on_while_the_operator_is_uninstalled_and_installed_again(

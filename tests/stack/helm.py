@@ -30,11 +30,15 @@ class Helm:
             raise HelmError(f"helm {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def install(self, *values: str) -> str:
-        """Install or upgrade the release, wait until it is ready and return the notes."""
+    def install(self, *values: str, chart: Path = CHART) -> str:
+        """Install or upgrade the release, wait until it is ready and return the notes; no earlier value stays."""
         settings = [argument for value in values for argument in ("--set", value)]
-        where = ("-n", NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s")
-        return self.run("upgrade", "--install", RELEASE, str(CHART), *where, *settings)
+        where = ("-n", NAMESPACE, "--create-namespace", "--reset-values", "--wait", "--timeout", "120s")
+        return self.run("upgrade", "--install", RELEASE, str(chart), *where, *settings)
+
+    def rollback(self) -> None:
+        """Go back to the revision of the release before this one."""
+        self.run("rollback", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "120s")
 
     def uninstall(self) -> None:
         """Remove the release and wait until its objects are gone."""

@@ -24,7 +24,7 @@ from tests.cluster.embedded.api import Api, connect, path_of
 from tests.cluster.embedded.certificates import ensure_certificates, write_kubeconfigs
 from tests.cluster.embedded.cgroups import cgroups, make_cgroups, remove_cgroups
 from tests.cluster.embedded.dns import resolves
-from tests.cluster.embedded.imagestore import load_archive, load_system_images, loaded_images
+from tests.cluster.embedded.imagestore import load_archive, load_system_images, loaded_images, name_image_again
 from tests.cluster.embedded.layout import Layout
 from tests.cluster.embedded.network import link_holder, make_network, network_names, remove_network
 from tests.cluster.embedded.node import MOUNT_POINTS, members, start_supervisor, stop, supervisor
@@ -112,6 +112,10 @@ class Embedded:
     def load(self, tag: str, image_id: str, archive: Path) -> None:
         """Load a docker archive into the node."""
         load_archive(self.layout, tag, image_id, archive)
+
+    def name_again(self, tag: str, other: str) -> None:
+        """Give a loaded image another tag."""
+        name_image_again(self.layout, tag, other)
 
     def add_fake_nodes(self, count: int) -> None:
         """Run kwok, and have it play this many nodes."""

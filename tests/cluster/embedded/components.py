@@ -83,7 +83,8 @@ def _apiserver(layout: Layout) -> tuple[str, ...]:
         etcd_servers=_ETCD_URL,
         service_cluster_ip_range=layout.services,
         authorization_mode="Node,RBAC",
-        enable_admission_plugins="NodeRestriction",
+        # The second is what some distributions add: who sets owner references needs the right to.
+        enable_admission_plugins="NodeRestriction,OwnerReferencesPermissionEnforcement",
         allow_privileged="true",
         client_ca_file=files / "ca.crt",
         tls_cert_file=files / "apiserver.crt",

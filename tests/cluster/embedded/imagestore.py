@@ -30,6 +30,11 @@ def load_archive(layout: Layout, tag: str, image_id: str, path: Path) -> None:
     _ctr(layout, "images", "label", tag, f"{_LABEL}={image_id}")
 
 
+def name_image_again(layout: Layout, tag: str, other: str) -> None:
+    """Give a loaded image another tag, which then means it and no longer what it meant."""
+    _ctr(layout, "images", "tag", "--force", tag, other)
+
+
 def load_system_images(layout: Layout, programs: Mapping[str, Path], busybox: Path, machine: str) -> None:
     """Load the images of the cluster's own pods where they are missing or of another build."""
     there = loaded_images(layout)

@@ -1,0 +1,31 @@
+"""How many replicas of a Service were ready at each moment, from a watch of its EndpointSlices."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+from tests.stack.kubectl import Kubectl, Object
+
+
+@contextlib.contextmanager
+def least_ready(kubectl: Kubectl, namespace: str, service: str) -> Iterator[Callable[[], int]]:
+    """Give what returns the smallest number of ready endpoints since the block began; it may be asked afterwards."""
+    found: list[int] = []
+    with kubectl.watch("endpointslices", namespace, f"kubernetes.io/service-name={service}") as events:
+        yield lambda: found[0]
+        found.append(least(events()))
+
+
+def least(events: Iterable[Object]) -> int:
+    """Return the smallest sum of ready endpoints over all slices after any event (pure)."""
+    slices: dict[str, int] = {}
+    sums = []
+    for event in events:
+        name = event["object"]["metadata"]["name"]
+        slices[name] = 0 if event["type"] == "DELETED" else _ready(event["object"])
+        sums.append(sum(slices.values()))
+    return min(sums)
+
+
+def _ready(endpoint_slice: Object) -> int:
+    endpoints = endpoint_slice.get("endpoints") or []
+    return sum(len(endpoint["addresses"]) for endpoint in endpoints if endpoint["conditions"].get("ready"))

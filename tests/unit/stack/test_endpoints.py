@@ -1,0 +1,33 @@
+"""The fewest ready replicas over a watch of EndpointSlices."""
+
+from typing import Any
+
+import pytest
+
+from tests.stack.endpoints import least
+
+
+def _event(kind: str, name: str, *ready: bool) -> dict[str, Any]:
+    endpoints = [{"addresses": ["198.18.0.1"], "conditions": {"ready": one}} for one in ready]
+    return {"type": kind, "object": {"metadata": {"name": name}, "endpoints": endpoints}}
+
+
+CASES = {
+    "both all the time": ([_event("ADDED", "a", True, True), _event("MODIFIED", "a", True, True, False)], 2),
+    "one for a moment": (
+        [_event("ADDED", "a", True, True), _event("MODIFIED", "a", True), _event("MODIFIED", "a", True, True)],
+        1,
+    ),
+    "one of two is not ready": ([_event("ADDED", "a", True, False)], 1),
+    "a second slice takes over": ([_event("ADDED", "a", True), _event("ADDED", "b", True), _event("MODIFIED", "a")], 1),
+    "the slice is deleted": ([_event("ADDED", "a", True), _event("DELETED", "a", True)], 0),
+}
+
+
+@pytest.mark.parametrize(("events", "count"), CASES.values(), ids=CASES.keys())
+def test_least(events: list[dict[str, Any]], count: int):
+    assert least(events) == count
+
+
+def test_a_slice_without_endpoints_has_none_ready():
+    assert least([{"type": "ADDED", "object": {"metadata": {"name": "a"}, "endpoints": None}}]) == 0
