@@ -16,7 +16,7 @@ from tests.stack.client import steady_client
 from tests.stack.endpoints import least_ready
 from tests.stack.helm import NAMESPACE
 from tests.stack.kubectl import MODELS
-from tests.stack.manifests import is_ready, model_deployment
+from tests.stack.manifests import is_ready, model_deployment, restricted_namespace
 from tests.stack.wait import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -40,41 +40,50 @@ LEFT = {"leases.coordination.k8s.io/nereid-operator"}
 
 
 @pytest.fixture(scope="module")
-def previous(nereid, kubectl, namespace, tmp_path_factory):
-    """The release before this one, watching the tests' namespace only; afterwards this one again, watching all."""
+def space(kubectl, namespace, store):
+    """A namespace of its own: the other tests' models are not to be rolled."""
+    name = f"{namespace}-upgrade"
+    kubectl.apply(restricted_namespace(name), store.credentials("store-key", name))
+    yield name
+    kubectl.delete_namespace(name)
+
+
+@pytest.fixture(scope="module")
+def previous(nereid, kubectl, space, tmp_path_factory):
+    """The release before this one, watching the namespace alone; afterwards this one again, watching all."""
     _make_previous_images(tmp_path_factory.mktemp("previous"))
     nereid.uninstall()
     try:
-        nereid.install(f"operator.watchNamespaces={{{namespace}}}", chart=PREVIOUS_CHART)
+        nereid.install(f"operator.watchNamespaces={{{space}}}", chart=PREVIOUS_CHART)
         yield nereid
     finally:
         nereid.install()
 
 
 @pytest.fixture(scope="module")
-def served(previous, kubectl, namespace, store, uploaded):
+def served(previous, kubectl, space, store, uploaded):
     """Two replicas of a model that the previous release serves."""
-    kubectl.apply(model_deployment(MODEL, namespace, uploaded["minilm"], store, replicas=2))
-    wait_for("the model is Ready", lambda: is_ready(kubectl.get(MODELS, MODEL, namespace)), seconds=180)
+    kubectl.apply(model_deployment(MODEL, space, uploaded["minilm"], store, replicas=2))
+    wait_for("the model is Ready", lambda: is_ready(kubectl.get(MODELS, MODEL, space)), seconds=180)
     yield MODEL
-    kubectl.run("delete", MODELS, MODEL, "-n", namespace)
+    kubectl.run("delete", MODELS, MODEL, "-n", space)
 
 
-def test_a_model_serves_through_upgrade_rollback_and_uninstall(previous, served, kubectl, namespace):
+def test_a_model_serves_through_upgrade_rollback_and_uninstall(previous, served, kubectl, space):
     """Never fewer than its two replicas are ready, and no request fails that was once connected."""
     old_fields = _crd_fields(kubectl)
-    with least_ready(kubectl, namespace, served) as least, steady_client(kubectl, namespace, served) as requests:
-        previous.install(f"operator.watchNamespaces={{{namespace}}}")
-        _wait_until_served_by(kubectl, namespace, CURRENT_RUNTIME)
+    with least_ready(kubectl, space, served) as least, steady_client(kubectl, space, served) as requests:
+        previous.install(f"operator.watchNamespaces={{{space}}}")
+        _wait_until_served_by(kubectl, space, CURRENT_RUNTIME)
         assert _crd_fields(kubectl) == _fields_on_file()
         previous.rollback()
-        _wait_until_served_by(kubectl, namespace, PREVIOUS_RUNTIME)
+        _wait_until_served_by(kubectl, space, PREVIOUS_RUNTIME)
         assert _crd_fields(kubectl) == old_fields
-        pods = _pods(kubectl, namespace)
+        pods = _pods(kubectl, space)
         previous.uninstall()
         wait_for("the Lease alone is left", lambda: _left_in_release(kubectl) == LEFT, seconds=60)
-        assert _left_of_helm(kubectl, namespace) == KEPT
-        assert _pods(kubectl, namespace) == pods
+        assert _left_of_helm(kubectl, space) == KEPT
+        assert _pods(kubectl, space) == pods
         requests.more()
     assert least() == 2
     assert old_fields < _fields_on_file(), "this release has fields that the one before had not"
