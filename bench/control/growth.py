@@ -80,6 +80,7 @@ async def _edit(scene: Scene, size: int) -> Edits:
     start, objects = stand.audit.position(), await scene.children(NAMESPACE)
     await scene.users.edit_models(NAMESPACE, options.edits, size=size, per_second=options.edits_per_second)
     await scene.ready(NAMESPACE, size)
+    await scene.cleared(NAMESPACE, size)
     await scene.silent()
     edits = stand.audit.writes(start, stand.administrator_user)
     arrived = {edit.name: edit.received for edit in edits if edit.resource == "modeldeployments"}

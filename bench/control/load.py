@@ -79,15 +79,18 @@ class Client:
 
         await paced(range(count), edit_one, per_second=per_second)
 
+    async def pods(self, namespace: str) -> list[str]:
+        """Return the names of the pods of models."""
+        listing = await self.kube.list(POD, namespace=namespace, selector=OWNED_SELECTOR)
+        return [pod["metadata"]["name"] for pod in listing.items]
+
     async def touch_pods(self, namespace: str, *, per_second: float, seconds: float) -> None:
         """Annotate one pod after the other, as whatever counts requests may do."""
-        pods = (await self.kube.list(POD, namespace=namespace, selector=OWNED_SELECTOR)).items
-        names = [pod["metadata"]["name"] for pod in pods]
+        names = await self.pods(namespace)
 
         async def touch(number: int) -> None:
-            annotations = {_TOUCHED: str(number)}
-            patch = {"metadata": {"name": names[number % len(names)], "annotations": annotations}}
-            await self.merge(POD, namespace, patch)
+            metadata = {"name": names[number % len(names)], "annotations": {_TOUCHED: str(number)}}
+            await self.merge(POD, namespace, {"metadata": metadata})
 
         await paced(range(int(per_second * seconds)), touch, per_second=per_second)
 
@@ -105,12 +108,8 @@ async def side_by_side(items: Iterable[T], work: Callable[[T], Awaitable[None]],
 
 async def paced(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, per_second: float) -> None:
     """Start the work for one item after the other at a steady rate, whether the one before has ended or not."""
-    start = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for number, item in enumerate(items):
-            await asyncio.sleep(max(start + number / per_second - time.monotonic(), 0.0))
-            group.create_task(_run(work, item))
-
-
-async def _run(work: Callable[[T], Awaitable[None]], item: T) -> None:
-    await work(item)
+    start, tasks = time.monotonic(), []
+    for number, item in enumerate(items):
+        await asyncio.sleep(max(start + number / per_second - time.monotonic(), 0.0))
+        tasks.append(asyncio.ensure_future(work(item)))
+    await asyncio.gather(*tasks)

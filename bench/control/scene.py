@@ -78,6 +78,14 @@ class Scene:
 
         await eventually(f"{count} ModelDeployments Ready", probe, seconds=_patience(count), interval=2.0)
 
+    async def cleared(self, namespace: str, count: int) -> None:
+        """Wait until that many pods are left: those of older revisions take their time to go."""
+
+        async def probe() -> bool:
+            return len(await self.users.pods(namespace)) == count
+
+        await eventually(f"{count} pods and no more", probe, seconds=_patience(count), interval=2.0)
+
     async def silent(self) -> None:
         """Wait until the operator has written nothing for a while."""
         position, silence = self.stand.audit.position(), 0.0
