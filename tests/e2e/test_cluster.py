@@ -140,6 +140,13 @@ def test_kwok_plays_nodes_and_the_pods_on_them(kube, space):
     await_ready(kube, space, "played")
 
 
+def test_a_client_that_wants_a_list_as_a_stream_is_told_to_list(kube):
+    """etcd 3.4 cannot stream one. kwok would try again ever more slowly, and its nodes would lose their Leases."""
+    query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=5"
+    with pytest.raises(KubectlError, match="sendInitialEvents is forbidden"):
+        kube.run("get", "--raw", f"/api/v1/nodes?{query}")
+
+
 def test_the_audit_log_names_who_asked_for_what(kube, cluster, space):
     def seen():
         entries = (json.loads(line) for line in cluster.audit_log.read_text().splitlines() if line.endswith("}"))
