@@ -190,8 +190,11 @@ def _entry(resource: Resource, body: Body) -> _Entry:
 
 
 def _managers(managed_fields: Iterable[Body]) -> list[dict[str, str]]:
-    """Return who manages fields, without the fields, which are as long as all the rest."""
-    return [{"manager": entry["manager"], "operation": entry["operation"]} for entry in managed_fields]
+    """Return who manages fields, without the fields, which are as long as all the rest.
+
+    Both are optional: a client that sends no User-Agent is a manager without a name.
+    """
+    return [{name: entry[name] for name in ("manager", "operation") if name in entry} for entry in managed_fields]
 
 
 def _version(resource_version: str) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key, Listing
 from nereid_operator.cache import Cache
+from nereid_operator.observe import is_applied
 
 KEY = Key("default", "m")
 
@@ -91,3 +92,16 @@ def test_pods_are_kept_as_facts_and_of_managed_fields_only_who_manages():
     body = cache.model_deployment(KEY)
     assert body is not None
     assert body["metadata"]["managedFields"] == [{"manager": "nereid", "operation": "Apply"}]
+
+
+def test_a_client_without_a_name_manages_fields_too():
+    """The API server leaves `manager` out for a client that names neither itself nor its program."""
+    cache = Cache()
+    body = _body("m", 1, model=None)
+    cache.put(
+        MODEL_DEPLOYMENT, {"metadata": {**body["metadata"], "managedFields": [{"operation": "Update"}, _MANAGED]}}
+    )
+    kept = cache.model_deployment(KEY)
+    assert kept is not None
+    assert is_applied(kept, "nereid")
+    assert not is_applied(kept, "nereid-scale")
