@@ -22,7 +22,15 @@ from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
 from nereid_operator.plan.policy import governing, judge
-from nereid_operator.plan.resolution import NotAsked, Podless, Resolved, ResolveFailed, Resolving, still_asked
+from nereid_operator.plan.resolution import (
+    JobRefused,
+    NotAsked,
+    Podless,
+    Resolved,
+    ResolveFailed,
+    Resolving,
+    still_asked,
+)
 from nereid_operator.policy_reporter import report_policy
 from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import Child, protecting, serving, surrounding
@@ -62,7 +70,7 @@ class Reconciler:
         reading = await self._pass(key, body, now)
         report = await self.reporter.report(body, reading, now=now)
         due = [seconds for seconds in (report.put_off_seconds, *_again_seconds(reading, now)) if seconds is not None]
-        result = Result.OK if reading.problem is None else Result.REFUSED
+        result = Result.REFUSED if _is_refused(reading) else Result.OK
         return Outcome(result, min(due, default=None), report.reason, report.message)
 
     async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
@@ -131,7 +139,7 @@ class Reconciler:
 
 def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
     """Yield after how many seconds passes are due that no event will ask for."""
-    if reading.problem is not None:
+    if _is_refused(reading):
         yield REFUSED_AGAIN_SECONDS
     asked = still_asked(reading.resolution)
     if isinstance(asked, ResolveFailed) and asked.again_at is not None:
@@ -140,6 +148,10 @@ def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
         yield PODLESS_AGAIN_SECONDS
     if any(pod.fetch is not None for pod in reading.pods):
         yield FIGURES_SECONDS
+
+
+def _is_refused(reading: Reading) -> bool:
+    return reading.problem is not None or isinstance(still_asked(reading.resolution), JobRefused)
 
 
 def _has_pod(reading: Reading, job: str) -> bool:

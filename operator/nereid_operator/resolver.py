@@ -10,10 +10,12 @@ from datetime import datetime
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, recorded_model
 from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
+from nereid_operator.errors import RefusalError
 from nereid_operator.observe import JobFacts, is_owned, job_facts, pod_facts
 from nereid_operator.plan.ir import Platform, ResolveJob
 from nereid_operator.plan.planner import resolve_job
 from nereid_operator.plan.resolution import (
+    JobRefused,
     NotAsked,
     Podless,
     ReportLost,
@@ -43,7 +45,12 @@ class Resolver:
         """Return what is known of the model, asking by a Job when nothing is."""
         job, recorded = resolve_job(md, self.platform), recorded_model(status)
         await self._delete_other_jobs(job)
-        return kept(recorded, await self._ask(job, recorded), input_hash=job.input_hash)
+        try:
+            found = await self._ask(job, recorded)
+        except RefusalError as refusal:
+            # A value, since it must not end the pass of a model that is known and only to be refreshed.
+            found = JobRefused(refusal.reason, refusal.message)
+        return kept(recorded, found, input_hash=job.input_hash)
 
     async def _ask(self, job: ResolveJob, recorded: ResolvedModel | None) -> Resolution:
         """Return what the Job says, making it where there is none and the question is still open."""

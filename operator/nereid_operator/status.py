@@ -18,6 +18,7 @@ from nereid_operator.plan.capacity import replica_memory
 from nereid_operator.plan.ir import Plan
 from nereid_operator.plan.names import replica_selector, url
 from nereid_operator.plan.resolution import (
+    JobRefused,
     NotAsked,
     Podless,
     ReportLost,
@@ -148,6 +149,8 @@ def _resolved(reading: Reading) -> Condition:
             return Condition(kind, ConditionStatus.TRUE, reason, f"{_resolved_message(model)}{more}")
         case ResolveFailed(reason, message, _):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
+        case JobRefused(reason, message):
+            return Condition(kind, ConditionStatus.UNKNOWN, reason, message)
         case Resolving() | Podless() | NotAsked() | ReportLost():
             wait = _resolving(reading)
             return Condition(kind, ConditionStatus.UNKNOWN, wait.reason, wait.message)
@@ -158,8 +161,10 @@ def _refresh(refreshing: Resolution | None) -> tuple[str, str]:
     match refreshing:
         case None:
             return Reason.RESOLVED, ""
-        case ResolveFailed(reason, message, _):
+        case ResolveFailed(reason, message) | JobRefused(reason, message):
             return Reason.REFRESH_FAILED, f" The refresh failed ({reason}): {message}"
+        case Podless(job):
+            return Reason.REFRESHING, f" {_refused_pod(job)}"
         case _:
             return Reason.REFRESHING, " A resolve Job is reading what the model is now."
 
@@ -207,7 +212,7 @@ def _wait(reading: Reading) -> Wait | None:
     if reading.violations:
         message = "; ".join(str(violation) for violation in reading.violations)
         return Wait(reading.violations[0].reason, message, stuck=True)
-    if isinstance(reading.resolution, ResolveFailed):
+    if isinstance(reading.resolution, ResolveFailed | JobRefused):
         return Wait(reading.resolution.reason, reading.resolution.message, stuck=True)
     if reading.problem is not None:
         return Wait(reading.problem.reason, reading.problem.message, stuck=True)

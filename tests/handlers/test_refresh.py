@@ -78,3 +78,25 @@ async def test_a_refresh_that_fails_is_told_and_disturbs_nothing(api: FakeApiSer
 
     api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 2}})
     await until(lambda: cluster.replicas(api, deployment) == 2, "two replicas all the same")
+
+
+QUOTA = 'jobs.batch "minilm-resolve" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1'
+
+
+async def test_a_refresh_whose_job_a_quota_refuses_is_told_and_disturbs_nothing(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "hf://org/minilm")
+    api.refuse = lambda method, path: QUOTA if (method, path.rpartition("/")[2]) == ("POST", "jobs") else None
+    _annotate(api, "monday")
+    await until(lambda: _resolved(api) == "RefreshFailed", "the refusal in status")
+    assert "QuotaExceeded" in cluster.condition(api, "Resolved")["message"]
+    assert cluster.condition(api, "Resolved")["status"] == cluster.condition(api, "Ready")["status"] == "True"
+
+    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 2}})
+    await until(lambda: cluster.replicas(api, deployment) == 2, "two replicas all the same")
+    api.edit("v1/services", "minilm", {"spec": {"selector": {"nereid.dev/revision": "elsewhere"}}})
+    await until(lambda: cluster.selected(api) == deployment.removeprefix("minilm-"), "the Service to be mended")
+
+    api.refuse = lambda _method, _path: None
+    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 1}})
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: _resolved(api) == "Resolved", "the answer in status")

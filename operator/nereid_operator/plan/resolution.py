@@ -3,6 +3,7 @@
 status remembers this input ──► Resolved          (and stays in force while a refresh is asked)
 no Job                      ──► NotAsked          (the reconciler creates the Job)
 Job at work                 ──► Resolving
+Job that cannot be created  ──► JobRefused        (a quota, a webhook; tried again)
 Job at work without a pod   ──► Podless           (something refuses the pod; only the Job's Events say what)
 Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
@@ -52,6 +53,14 @@ class Resolving:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRefused:
+    """The cluster will not take the Job; reason and message as in RefusalError."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Podless:
     """The Job is at work and has had no pod for a while: the cluster refuses it."""
 
@@ -78,7 +87,7 @@ class ResolveFailed:
         return self.again_at is not None and now >= self.again_at
 
 
-Resolution = Resolved | NotAsked | Resolving | Podless | ReportLost | ResolveFailed
+Resolution = Resolved | NotAsked | Resolving | JobRefused | Podless | ReportLost | ResolveFailed
 
 
 def resolution(
