@@ -2,12 +2,15 @@
 
 Comes in: bodies from watches, from lists and from the answers to our own writes. Goes out: bodies and facts for the
 reconciler. Filled by feed.py, read by reconciler.py; holds no logic of reconciliation. Pods are kept as facts,
-namespaces as their labels, policies also as what was read of them, of managedFields only who manages. An older reading
-never replaces a newer one, nor brings back what was deleted: lists, answers and watches race.
+namespaces as their labels, policies also as what was read of them, of managedFields only who manages. Bodies are kept
+as JSON: a Deployment is 8 KiB so, as Python's objects 50, and reading it takes 50 µs. An older reading never replaces
+a newer one, nor brings back what was deleted: lists, answers and watches race.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+import orjson
 
 from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.resources import (
@@ -22,7 +25,6 @@ from nereid_operator.api.resources import (
     SERVING_POLICY,
     Body,
     Key,
-    Listing,
     Resource,
 )
 from nereid_operator.api.serving_policy import Policy
@@ -31,10 +33,15 @@ from nereid_operator.observe import PodFacts, pod_facts
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    body: Body
+    json: bytes
     facts: PodFacts | Policy | None
     version: int
     uid: str
+
+    @property
+    def body(self) -> Body:
+        found: Body = orjson.loads(self.json)
+        return found
 
 
 @dataclass(slots=True)
@@ -71,16 +78,16 @@ class Cache:
             self._forget(resource, key, [name])
         return key
 
-    def replace(self, resource: Resource, listing: Listing) -> None:
-        """Bring a whole kind up to a list: this is where deletions are noticed that no watch reported."""
-        listed = {(owner_key(resource, body), body["metadata"]["name"]) for body in listing.items}
-        version = _version(listing.resource_version)
+    def prune(self, resource: Resource, listed: Container[tuple[Key | None, str]], resource_version: str) -> None:
+        """Forget what a list of a whole kind does not have: so deletions are noticed that no watch reported.
+
+        `listed` has key and name of each object, all of which have been put; `resource_version` is that of the list.
+        """
+        version = _version(resource_version)
         for key, entries in list(self._entries.get(resource, {}).items()):
             # What is newer than the list was created after it was taken.
             gone = [name for name, entry in entries.items() if (key, name) not in listed and entry.version <= version]
             self._forget(resource, key, gone)
-        for body in listing.items:
-            self.put(resource, body)
         deleted = {uid: at for uid, at in self._deleted.pop(resource, {}).items() if at > version}
         if deleted:
             self._deleted[resource] = deleted
@@ -177,16 +184,24 @@ def owner_key(resource: Resource, body: Body) -> Key | None:
 
 
 def _entry(resource: Resource, body: Body) -> _Entry:
-    metadata = {**body["metadata"]}
-    if "managedFields" in metadata:
-        metadata["managedFields"] = _managers(metadata["managedFields"])
+    metadata = body["metadata"]
     version, uid = _version(metadata.get("resourceVersion", "")), metadata.get("uid", "")
     if resource == POD:
-        return _Entry(body={}, facts=pod_facts(body), version=version, uid=uid)
-    if resource == NAMESPACE:
-        return _Entry({"metadata": {"labels": metadata.get("labels", {})}}, facts=None, version=version, uid=uid)
+        return _Entry(b"", pod_facts(body), version, uid)
     facts = read_policy(body) if resource == SERVING_POLICY else None
-    return _Entry(body={**body, "metadata": metadata}, facts=facts, version=version, uid=uid)
+    # A copy has the size of the text; orjson's own result stays in the larger buffer that it was written to.
+    json = memoryview(orjson.dumps(_kept(resource, body))).tobytes()
+    return _Entry(json, facts, version, uid)
+
+
+def _kept(resource: Resource, body: Body) -> Body:
+    """Return the part of an object that is kept."""
+    metadata = body["metadata"]
+    if resource == NAMESPACE:
+        return {"metadata": {"labels": metadata.get("labels", {})}}
+    if "managedFields" not in metadata:
+        return {**body}
+    return {**body, "metadata": {**metadata, "managedFields": _managers(metadata["managedFields"])}}
 
 
 def _managers(managed_fields: Iterable[Body]) -> list[dict[str, str]]:

@@ -19,7 +19,6 @@ from nereid_operator.api.resources import (
     WATCHED,
     Body,
     Key,
-    Listing,
     Resource,
 )
 from nereid_operator.api.serving_policy import Policy
@@ -94,7 +93,7 @@ class Feed:
     async def list_all(self) -> None:
         """List everything and ask for a pass over each key; a pass over an unchanged one writes nothing."""
         for resource in WATCHED:
-            self.cache.replace(resource, await self._list(resource))
+            await self._list(resource)
         self.synced.set()
         self.lists += 1
         for key in (*self.cache.policy_keys(), *self.cache.model_keys()):
@@ -115,12 +114,15 @@ class Feed:
                 _log.warning("the resync failed, next try in %.0f s: %s", SETTLE_SECONDS, error)
                 self._lists_wanted.set()
 
-    async def _list(self, resource: Resource) -> Listing:
+    async def _list(self, resource: Resource) -> None:
+        """Bring a whole kind up to a list, page by page: all of it at once would be most of the memory we ever need."""
         selector = OWNED_SELECTOR if resource in CHILDREN else ""
         scopes: tuple[str | None, ...] = (None,) if resource in CLUSTER_SCOPED else self.namespaces or (None,)
-        listings = [await self.kube.list(resource, namespace=scope, selector=selector) for scope in scopes]
+        listed: set[tuple[Key | None, str]] = set()
+        versions: list[str] = []
+        for scope in scopes:
+            async for page in self.kube.pages(resource, namespace=scope, selector=selector):
+                listed.update((self.cache.put(resource, body), body["metadata"]["name"]) for body in page.items)
+            versions.append(page.resource_version)
         # The oldest of the versions: what is newer than that may be missing in the list of its namespace.
-        version = min(
-            (listing.resource_version for listing in listings), key=lambda text: int(text) if text.isdigit() else 0
-        )
-        return Listing(tuple(item for listing in listings for item in listing.items), version)
+        self.cache.prune(resource, listed, min(versions, key=lambda text: int(text) if text.isdigit() else 0))

@@ -11,6 +11,7 @@ import kopf
 from nereid_operator.api.resources import CHILDREN, OWNED_SELECTOR, WATCHED, Resource
 from nereid_operator.clients.connection import Connection
 from nereid_operator.clients.kube import CONNECT_SECONDS, REQUEST_SECONDS
+from nereid_operator.clients.requests import LIST_CHUNK
 from nereid_operator.feed import Feed
 from nereid_operator.forgetful import NoDiffBase, NoProgress
 
@@ -49,7 +50,7 @@ def make_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = CONNECT_SECONDS
     settings.networking.request_timeout = REQUEST_SECONDS
     settings.watching.connect_timeout = CONNECT_SECONDS
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = LIST_CHUNK
     for resource in CHILDREN:
         settings.watching.label_selectors[_selects(resource)] = OWNED_SELECTOR
     return settings

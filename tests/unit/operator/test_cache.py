@@ -1,12 +1,18 @@
 """The cache keeps the newest reading, finds children by label, and notices what a watch did not tell."""
 
+import json
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
-from nereid_operator.api.resources import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key, Listing
+import yaml
+
+from nereid_operator.api.resources import CHILDREN, DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key
 from nereid_operator.cache import Cache
 from nereid_operator.observe import is_applied
 
 KEY = Key("default", "m")
+KINDS = {resource.kind: resource for resource in CHILDREN}
 
 
 _MANAGED = {"manager": "nereid", "operation": "Apply", "fieldsV1": {"f:spec": {}}}
@@ -48,7 +54,8 @@ def test_a_late_answer_does_not_bring_back_what_was_deleted():
     cache.put(SERVICE, _body("m", 5))
     cache.drop(SERVICE, _body("m", 6))
     cache.put(SERVICE, _body("m", 5))
-    cache.replace(SERVICE, Listing((_body("m", 5),), "5"))
+    cache.put(SERVICE, _body("m", 5))
+    cache.prune(SERVICE, {(KEY, "m")}, "5")
     assert cache.service(KEY) is None
 
 
@@ -66,7 +73,7 @@ def test_deletions_are_remembered_only_until_a_list_knows_of_them():
         for number in range(deletions):
             cache.put(SERVICE, _body(f"m-{number}", number, model=f"m-{number}", uid=f"u{number}"))
             cache.drop(SERVICE, _body(f"m-{number}", number, model=f"m-{number}", uid=f"u{number}"))
-        cache.replace(SERVICE, Listing((), "200"))
+        cache.prune(SERVICE, set(), "200")
         return cache
 
     assert after(100) == after(1)
@@ -80,8 +87,33 @@ def test_a_list_brings_what_a_watch_lost_and_drops_what_is_gone():
     cache = Cache()
     cache.put(DEPLOYMENT, _body("m-gone", 1))
     cache.put(DEPLOYMENT, _body("m-younger", 9))
-    cache.replace(DEPLOYMENT, Listing((_body("m-missed", 3),), "5"))
+    cache.put(DEPLOYMENT, _body("m-missed", 3))
+    cache.prune(DEPLOYMENT, {(KEY, "m-missed")}, "5")
     assert [body["metadata"]["name"] for body in cache.deployments(KEY)] == ["m-missed", "m-younger"]
+
+
+def test_a_model_with_its_children_takes_less_than_20_kib():
+    """As Python's objects it is 62, and with what the API server adds twice that."""
+    golden = Path(__file__).parents[2] / "golden" / "testdata" / "minimal.objects.yaml"
+    bodies = [body for body in yaml.safe_load_all(golden.read_text()) if body["kind"] in KINDS]
+    assert len(bodies) >= 4
+    cache, models = Cache(), 20
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(models):
+        for body in bodies:
+            cache.put(KINDS[body["kind"]], _fresh(body, str(number)))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (after - before) / models / 1024 < 20
+
+
+def _fresh(body: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return a copy as it comes from the API server, which shares no part with another."""
+    labels = {**body["metadata"]["labels"], "nereid.dev/model": model}
+    metadata = {**body["metadata"], "labels": labels, "uid": model, "resourceVersion": "1"}
+    fresh: dict[str, Any] = json.loads(json.dumps({**body, "metadata": metadata}))
+    return fresh
 
 
 def test_pods_are_kept_as_facts_and_of_managed_fields_only_who_manages():

@@ -1,6 +1,7 @@
 """The feed repairs what a watch lost, also when the API server is not well at that moment."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from nereid_operator.api.resources import MODEL_DEPLOYMENT, NAMESPACE, SERVING_P
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.clients.requests import Request, Response
+from nereid_operator.errors import ApiError
 from nereid_operator.feed import Feed
 
 
@@ -28,6 +30,34 @@ async def test_a_resync_that_fails_is_repeated_soon(monkeypatch: pytest.MonkeyPa
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert feed.cache.model_deployment(Key("default", "m")) is None
+
+
+@pytest.mark.parametrize(
+    ("second_page", "left"),
+    [
+        pytest.param(200, {"on-1", "on-2"}, id="what no page has is gone"),
+        pytest.param(410, {"on-1", "lost", "on-2"}, id="half a list says nothing of what is gone"),
+    ],
+)
+async def test_a_list_counts_when_all_of_its_pages_were_read(second_page: int, left: set[str]):
+    async def transport(request: Request) -> Response:
+        if not request.path.endswith("/modeldeployments"):
+            return Response(200, {"metadata": {"resourceVersion": "9"}, "items": []})
+        if "continue" not in request.query:
+            return Response(200, {"metadata": {"resourceVersion": "9", "continue": "next"}, "items": [_object("on-1")]})
+        return Response(second_page, {"metadata": {"resourceVersion": "9"}, "items": [_object("on-2")], "message": ""})
+
+    cache = Cache()
+    for name in ("lost", "on-2"):
+        cache.put(MODEL_DEPLOYMENT, _object(name))
+    feed = Feed(cache, KubeClient(transport), lambda _: None, ())
+    with contextlib.suppress(ApiError):
+        await feed.list_all()
+    assert {key.name for key in cache.model_keys()} == left
+
+
+def _object(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "default", "uid": name, "resourceVersion": "1"}}
 
 
 def _platform_feed() -> tuple[Feed, list[Key]]:
