@@ -104,10 +104,14 @@ class Cache:
         """Return a ServingPolicy itself."""
         return self._get(SERVING_POLICY, key, key.name)
 
+    def policy_read(self, key: Key) -> Policy | None:
+        """Return what was read of a ServingPolicy."""
+        entry = self._get_entry(SERVING_POLICY, key, key.name)
+        return entry.facts if entry and isinstance(entry.facts, Policy) else None
+
     def policies(self) -> tuple[Policy, ...]:
         """Return what was read of every ServingPolicy."""
-        entries = (self._get_entry(SERVING_POLICY, key, key.name) for key in self.policy_keys())
-        return tuple(entry.facts for entry in entries if entry and isinstance(entry.facts, Policy))
+        return tuple(policy for key in self.policy_keys() if (policy := self.policy_read(key)))
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str] | None:
         """Return the labels of a namespace; None for one that was not seen yet."""

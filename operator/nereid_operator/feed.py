@@ -14,6 +14,7 @@ from typing import Any
 from nereid_operator.api.resources import (
     CHILDREN,
     CLUSTER_SCOPED,
+    NAMESPACE,
     OWNED_SELECTOR,
     SERVING_POLICY,
     WATCHED,
@@ -21,7 +22,6 @@ from nereid_operator.api.resources import (
     Key,
     Resource,
 )
-from nereid_operator.api.serving_policy import Policy
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ApiError
@@ -53,33 +53,46 @@ class Feed:
         if event["type"] is None and not self._lists_wanted.is_set():
             self.watch_restarts += 1
             self._lists_wanted.set()
-        if resource in CLUSTER_SCOPED:
-            self._take_of_platform(resource, event)
-            return
-        key = self._keep(resource, event)
-        if key is not None:
+        if resource == SERVING_POLICY:
+            self._take_policy(event)
+        elif resource == NAMESPACE:
+            self._take_namespace(event)
+        elif (key := self._keep(resource, event)) is not None:
             self.add(key)
 
     def _keep(self, resource: Resource, event: Mapping[str, Any]) -> Key | None:
         body: Body = event["object"]
         return self.cache.drop(resource, body) if event["type"] == "DELETED" else self.cache.put(resource, body)
 
-    def _take_of_platform(self, resource: Resource, event: Mapping[str, Any]) -> None:
-        """Take a policy or a namespace: a pass is due for the models under whom other policies hold now than before."""
-        name: str = event["object"]["metadata"]["name"]
-        keys = [key for key in self.cache.model_keys() if resource == SERVING_POLICY or key.namespace == name]
-        namespaces = {key.namespace for key in keys}
-        before = {namespace: self._governing(namespace) for namespace in namespaces}
-        self._keep(resource, event)
-        changed = {namespace for namespace in namespaces if self._governing(namespace) != before[namespace]}
-        for key in keys:
-            if key.namespace in changed:
-                self.add(key)
-        if resource == SERVING_POLICY:
-            self.add(Key("", name))
+    def _take_policy(self, event: Mapping[str, Any]) -> None:
+        """Take a policy: when it says something else, a pass is due for the models it is or was for."""
+        key = Key("", event["object"]["metadata"]["name"])
+        before = self.cache.policy_read(key)
+        self._keep(SERVING_POLICY, event)
+        after = self.cache.policy_read(key)
+        self.add(key)
+        if after == before:
+            return
+        readings = [policy for policy in (before, after) if policy is not None]
+        for model in self.cache.model_keys():
+            labels = self.cache.namespace_labels(model.namespace) or {}
+            if any(policy.selects(labels) for policy in readings):
+                self.add(model)
 
-    def _governing(self, namespace: str) -> tuple[Policy, ...]:
-        return governing(self.cache.policies(), self.cache.namespace_labels(namespace) or {})
+    def _take_namespace(self, event: Mapping[str, Any]) -> None:
+        """Take a namespace: when its labels bring it under other policies, a pass is due for the models in it."""
+        name: str = event["object"]["metadata"]["name"]
+        before = self.cache.namespace_labels(name)
+        self._keep(NAMESPACE, event)
+        after = self.cache.namespace_labels(name)
+        if after == before:
+            return
+        policies = self.cache.policies()
+        if governing(policies, before or {}) == governing(policies, after or {}):
+            return
+        for model in self.cache.model_keys():
+            if model.namespace == name:
+                self.add(model)
 
     async def first_list(self) -> None:
         """List everything before the first pass, however long the API server takes to answer."""

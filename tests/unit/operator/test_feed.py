@@ -128,6 +128,26 @@ def test_an_event_of_the_platform_asks_for_the_passes_it_makes_due(
     assert set(added) == wanted
 
 
+UNCHANGED: dict[str, tuple[Resource, dict[str, Any]]] = {
+    "a namespace, which a new watch sends": (NAMESPACE, _event("one", 1, kind="ADDED", labels={"tier": "shared"})),
+    "an annotation of a namespace": (NAMESPACE, _event("one", 3, labels={"tier": "shared"}, annotations={"a": "b"})),
+    "the status of a policy": (SERVING_POLICY, _event("p", 3, spec=SHARED)),
+}
+
+
+@pytest.mark.parametrize("which", UNCHANGED)
+def test_an_event_that_changes_no_policy_looks_at_no_model(which: str, monkeypatch: pytest.MonkeyPatch):
+    """With 5,000 namespaces a watch that starts anew sends as many events, each of which would look at every model."""
+    feed, _ = _platform_feed()
+    feed.take(SERVING_POLICY, _event("p", 2, spec=SHARED))
+
+    def looked(_: Cache) -> set[Key]:
+        raise AssertionError("every model was looked at")
+
+    monkeypatch.setattr(Cache, "model_keys", looked)
+    feed.take(*UNCHANGED[which])
+
+
 async def test_what_has_no_namespace_is_listed_as_a_whole_also_where_namespaces_are_named():
     paths: list[str] = []
 
