@@ -5,6 +5,7 @@ holds `accessKeyId` and `secretAccessKey`; without it requests are not signed, a
 """
 
 import base64
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 from urllib3.exceptions import HTTPError
 
 from model_runtime.arguments import SourceArguments
@@ -28,6 +30,13 @@ from model_runtime.selection import select
 _MAX_SUMS_BYTES = 4 << 20
 # What AWS takes for a bucket without a region; other servers ignore it.
 _DEFAULT_REGION = "us-east-1"
+# botocore's own settings that name files, each (in files, in the environment, default, conversion): none is read.
+_NO_FILES = {
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "profile": (None, None, None, None),
+    "data_path": (None, None, None, None),
+}
 
 
 @contextmanager
@@ -80,7 +89,7 @@ def _manifest(folder: _Folder) -> Manifest:
 
 
 def make_client(arguments: SourceArguments, trusted: str | None) -> Any:  # noqa: ANN401 - made by boto3 while it runs
-    """Return the S3 client; it never looks for credentials in the environment, in files or on the node.
+    """Return the S3 client; it looks for nothing in files, and for no credentials in the environment or on the node.
 
     `trusted` is the file of the authorities, None for the well-known ones. Proxies come from the environment.
 
@@ -99,7 +108,7 @@ def make_client(arguments: SourceArguments, trusted: str | None) -> Any:  # noqa
         retries={"total_max_attempts": 1},
         response_checksum_validation="when_required",
     )
-    session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret)
+    session = boto3.Session(key, secret, botocore_session=Session(session_vars=_NO_FILES))
     return session.client(
         "s3",
         endpoint_url=arguments.endpoint,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -10,6 +11,7 @@ from model_runtime import errors
 from model_runtime.arguments import SourceArguments
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
+from model_runtime.fetch.s3 import make_client
 from model_runtime.prepare import prepare
 from model_runtime.repository import Serving
 from model_runtime.resolve import resolve
@@ -54,6 +56,16 @@ def test_digests_come_from_sha256sums(
         == 4
     )
     assert (tmp_path / "weights" / "model.safetensors").read_bytes() == content
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_no_file_says_where_the_bucket_is(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mounted Secret may hold such a file, and the hosts of a source are checked by what the spec says."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    (tmp_path / "aws").write_text("[default]\nendpoint_url = http://elsewhere.example.com\n")
+    monkeypatch.setenv(variable, str(tmp_path / "aws"))
+    with closing(make_client(SourceArguments(uri="s3://models/m"), None)) as client:
+        assert client.meta.endpoint_url == "https://s3.amazonaws.com"
 
 
 def test_digests_come_from_the_objects_own_checksums(
