@@ -22,6 +22,8 @@ class ProgressClient:
             connector=aiohttp.TCPConnector(force_close=True),
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
             trust_env=False,
+            # A few packed bytes may be many megabytes.
+            auto_decompress=False,
         )
 
     async def read(self, address: str) -> FetchProgress | None:

@@ -1,6 +1,8 @@
 """What a pod tells of its fetch: read field by field, in words, and asked without waiting for those who are silent."""
 
 import asyncio
+import json
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -140,6 +142,12 @@ ANSWERS = {
     "a way elsewhere": (web.Response(status=302, headers={"Location": "/progress"}), False),
     "more than it may say": (web.json_response(BODY | {"padding": "x" * 10_000}), False),
     "nothing": (web.Response(), False),
+    "what is short only while it is packed": (
+        web.Response(
+            body=zlib.compress(json.dumps(BODY).encode() + b" " * 1_000_000), headers={"Content-Encoding": "deflate"}
+        ),
+        False,
+    ),
 }
 
 
