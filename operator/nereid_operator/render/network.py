@@ -10,7 +10,7 @@ nodes have link-local addresses.
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
-from nereid_operator.api.resources import LABEL_MODEL, LABEL_SYSTEM, NETWORK_POLICY
+from nereid_operator.api.resources import LABEL_MODEL, LABEL_NAMESPACE, LABEL_SYSTEM, NETWORK_POLICY
 from nereid_operator.plan.ir import Network, Owner
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata
 from nereid_operator.render.triton import GRPC_PORT, HTTP_PORT, METRICS_PORT
@@ -20,8 +20,6 @@ from nereid_operator.render.workload import FRONTEND_PORT
 LINK_LOCAL = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")))
 SERVING_PORTS = (FRONTEND_PORT, HTTP_PORT, GRPC_PORT, METRICS_PORT)
 DNS_PORT = 53
-
-_LABEL_NAMESPACE = "kubernetes.io/metadata.name"
 
 
 def network_policy(owner: Owner, network: Network) -> Manifest:
@@ -41,7 +39,7 @@ def network_policy(owner: Owner, network: Network) -> Manifest:
 
 def _ingress(network: Network) -> list[dict[str, Any]]:
     system = {
-        "namespaceSelector": {"matchLabels": {_LABEL_NAMESPACE: network.operator_namespace}},
+        "namespaceSelector": {"matchLabels": {LABEL_NAMESPACE: network.operator_namespace}},
         "podSelector": {"matchLabels": {LABEL_SYSTEM: "true"}},
     }
     rules: list[dict[str, Any]] = [{"from": [system]}]
