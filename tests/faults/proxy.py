@@ -52,6 +52,14 @@ class Asked:
         return f"{self.method} {self.path}"
 
 
+@dataclass
+class Write:
+    """A write that was sent on, and the status of the answer; 0 while there is none."""
+
+    asked: Asked
+    status: int = 0
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the server said."""
@@ -93,12 +101,12 @@ def failure(status: int, message: str, **headers: str) -> Answer:
 
 @dataclass
 class Proxy:
-    """The proxy. `writes` are those that the server was asked for, with its answer's status (0: none was sent on)."""
+    """The proxy. `writes` are those that the server was asked for, also those that it has not answered yet."""
 
     connection: Connection
     port: int
     fault: Fault = field(default_factory=Fault)
-    writes: list[tuple[Asked, int]] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
     lists: int = 0
     _session: aiohttp.ClientSession | None = None
 
@@ -129,11 +137,13 @@ class Proxy:
     async def _answer(self, request: web.Request, asked: Asked) -> web.Response:
         answer = await self.fault.before(asked)
         if answer is None:
+            # Noted first: what it does is seen before its answer comes.
+            write = Write(asked)
+            self.writes += [write] if asked.is_write else []
             async with self._send(request, asked) as received:
                 headers = {"Content-Type": received.headers.get("Content-Type", "application/json")}
                 answer = Answer(received.status, await received.read(), headers)
-            if asked.is_write:
-                self.writes.append((asked, answer.status))
+            write.status = answer.status
             answer = await self.fault.after(asked, answer)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 

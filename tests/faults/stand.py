@@ -42,19 +42,19 @@ class Stand:
             models = await self.api.all(MODEL_DEPLOYMENT)
             if len(self.proxy.writes) == writes and all(is_ready(body) and is_told_fully(body) for body in models):
                 return
-            last = [str(asked) for asked, _ in self.proxy.writes[-5:]]
+            last = [str(write.asked) for write in self.proxy.writes[-5:]]
             assert time.monotonic() < deadline, f"not settled in {SETTLE_SECONDS:.0f} s; written last: {last}"
 
     async def writes_of_resyncs(self, count: int) -> list[str]:
         """Return what is written while everything is listed so many times."""
         before = len(self.proxy.writes)
         await self.proxy.resyncs(count)
-        return [str(asked) for asked, _ in self.proxy.writes[before:]]
+        return [str(write.asked) for write in self.proxy.writes[before:]]
 
     def deletions(self) -> set[str]:
         """Return what the operator has had deleted."""
         return {
-            asked.path.replace(self.api.namespace, "NAMESPACE")
-            for asked, status in self.proxy.writes
-            if asked.method == "DELETE" and status < 300
+            write.asked.path.replace(self.api.namespace, "NAMESPACE")
+            for write in self.proxy.writes
+            if write.asked.method == "DELETE" and write.status < 300
         }
