@@ -21,7 +21,7 @@ from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts,
 from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.planner import make_plan, surroundings
-from nereid_operator.plan.policy import governing, judge
+from nereid_operator.plan.policy import Judgement, governing, judge
 from nereid_operator.plan.resolution import (
     JobRefused,
     NotAsked,
@@ -80,12 +80,13 @@ class Reconciler:
         if not isinstance(valid, ModelDeployment):
             return replace(reading, violations=valid)
         judgement = judge(valid, await self._policies(key.namespace))
-        if judgement.violations:
-            return replace(reading, violations=judgement.violations)
         md, platform = judgement.md, judgement.narrowed(self.platform)
-        reading = replace(reading, wanted_replicas=md.spec.replicas)
+        reading = replace(reading, violations=judgement.violations, wanted_replicas=md.spec.replicas)
         writer = Writer(self.cache, self.kube, key, md.metadata.uid)
         try:
+            if judgement.violations:
+                await self._enclose(writer, judgement)
+                return reading
             await _apply(writer, surrounding(surroundings(md, platform)))
             found = await Resolver(writer, platform, now).resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
@@ -99,6 +100,12 @@ class Reconciler:
         except RejectedError as error:
             return replace(reading, problem=Problem(Reason.APPLY_REFUSED, f"The API server refused {error.message}"))
         return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
+
+    async def _enclose(self, writer: Writer, judgement: Judgement) -> None:
+        """Keep the pods of a forbidden model, which go on serving, inside the networks that its policies leave open."""
+        if judgement.knows_networks and self.cache.pods(writer.key):
+            platform = judgement.narrowed(self.platform)
+            await _apply(writer, surrounding(surroundings(judgement.md, platform)))
 
     async def _policies(self, namespace: str) -> tuple[Policy, ...]:
         """Return the policies of a namespace; one so new that no watch has told of it is read from the server."""

@@ -135,6 +135,19 @@ async def test_address_ranges_narrow_the_network_of_pods_that_run(api: FakeApiSe
     await until(lambda: _egress(api) == {"0.0.0.0/0", "::/0"}, "every address")
 
 
+async def test_what_a_policy_forbids_and_serves_on_is_kept_inside_its_address_ranges(
+    api: FakeApiServer, operator: Operator
+):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    _policy(api, "inside", allowedHosts=[], allowedCIDRs=["10.0.0.0/8"])
+    await _forbidden(api, "allows no host")
+    await until(lambda: _egress(api) == {"10.0.0.0/8"}, "one range")
+    assert cluster.replicas(api, deployment) == 1
+    api.edit(POLICIES, "inside", {"spec": {"maxReplicas": "many"}}, namespace=None)
+    await until(lambda: cluster.condition(api, "Accepted")["reason"] == "PolicyInvalid", "PolicyInvalid")
+    assert _egress(api) == {"10.0.0.0/8"}, "a policy that cannot be read opens nothing"
+
+
 async def test_a_policy_that_concerns_nobody_and_a_status_alone_ask_for_no_pass(api: FakeApiServer, operator: Operator):
     await cluster.serve(api, "s3://models/minilm")
     _policy(api, "others", namespaceSelector={"matchLabels": {"tier": "others"}}, maxReplicas=0)

@@ -38,6 +38,11 @@ class Judgement:
     violations: tuple[Violation, ...]
     egress_cidrs: tuple[str, ...] | None = None
 
+    @property
+    def knows_networks(self) -> bool:
+        """Return whether every policy could be read: which networks those would allow that could not, nobody knows."""
+        return all(violation.reason != Reason.POLICY_INVALID for violation in self.violations)
+
     def narrowed(self, platform: Platform) -> Platform:
         """Return the platform's settings with the networks that its policies leave open."""
         if platform.network is None or self.egress_cidrs is None:
