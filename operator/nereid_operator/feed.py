@@ -104,13 +104,20 @@ class Feed:
                 await asyncio.sleep(FIRST_LIST_AGAIN_SECONDS)
 
     async def list_all(self) -> None:
-        """List everything and ask for a pass over each key; a pass over an unchanged one writes nothing."""
+        """List everything and ask for a pass over each key, those that went too, so that they are forgotten everywhere.
+
+        A pass over an unchanged one writes nothing.
+        """
+        known = self._keys()
         for resource in WATCHED:
             await self._list(resource)
         self.synced.set()
         self.lists += 1
-        for key in (*self.cache.policy_keys(), *self.cache.model_keys()):
+        for key in known | self._keys():
             self.add(key)
+
+    def _keys(self) -> set[Key]:
+        return self.cache.policy_keys() | self.cache.model_keys()
 
     async def resync(self, *, every_seconds: float) -> None:
         """List everything again and again: on a schedule, and soon after a watch had to start anew or a list failed."""

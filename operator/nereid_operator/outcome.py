@@ -9,7 +9,7 @@ class Result(StrEnum):
 
     OK = "ok"  # everything was written that differed
     REFUSED = "refused"  # the cluster would not take something; it is tried again later
-    GONE = "gone"  # there is no ModelDeployment, or it is being deleted
+    GONE = "gone"  # there is no such object, or it is being deleted
 
 
 @dataclass(frozen=True, slots=True)

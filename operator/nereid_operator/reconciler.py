@@ -61,7 +61,7 @@ class Reconciler:
         """Bring the cluster one step towards the spec."""
         if not key.namespace:
             await report_policy(key, cache=self.cache, kube=self.kube, now=self.now())
-            return Outcome(Result.OK)
+            return Outcome(Result.GONE if self.cache.policy(key) is None else Result.OK)
         body = self.cache.model_deployment(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self.reporter.forget(key)

@@ -60,6 +60,19 @@ def _object(name: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "default", "uid": name, "resourceVersion": "1"}}
 
 
+async def test_a_model_that_went_unseen_gets_the_pass_that_forgets_it():
+    async def transport(_: Request) -> Response:
+        return Response(200, {"metadata": {"resourceVersion": "9"}, "items": []})
+
+    added: list[Key] = []
+    feed = Feed(Cache(), KubeClient(transport), added.append, ())
+    feed.take(MODEL_DEPLOYMENT, _event("m", 1, namespace="one"))
+    feed.take(SERVING_POLICY, _event("p", 1, spec={}))
+    added.clear()
+    await feed.list_all()
+    assert set(added) == {Key("one", "m"), Key("", "p")}
+
+
 def _platform_feed() -> tuple[Feed, list[Key]]:
     """Return a feed that knows a model in each of two namespaces, and the keys that are asked for from now on."""
     added: list[Key] = []
