@@ -23,6 +23,9 @@ from nereid_operator.plan.ir import Platform
 from nereid_operator.plan.planner import planned_accelerator
 
 _SHOWN_HOSTS = 5
+# NVIDIA's container runtime gives a container the devices that this variable names, whatever its pod asked for.
+_DEVICES_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
+_NO_DEVICES = ("", "none", "void")
 
 IPNetwork = IPv4Network | IPv6Network
 
@@ -116,10 +119,16 @@ def _replicas(policy: ServingPolicy, md: ModelDeployment) -> Iterator[tuple[str,
 
 def _accelerators(policy: ServingPolicy, md: ModelDeployment) -> Iterator[tuple[str, str]]:
     most, each = policy.spec.max_accelerators, _accelerators_of_replica(md)
-    if most is not None and each * md.spec.replicas > most:
+    if most is None:
+        return
+    if each * md.spec.replicas > most:
         asked = f"asks for {each} accelerators in each of {md.spec.replicas} replicas"
         allowed = f"ServingPolicy {policy.name} allows at most {most} together (maxAccelerators)"
         yield "spec.runtime", f"{asked}, but {allowed}"
+    for index, variable in enumerate(md.spec.pod.env if md.spec.pod else ()):
+        if variable.name == _DEVICES_VARIABLE and variable.value not in _NO_DEVICES:
+            words = f"is {variable.name}, which takes devices that nobody counts, but ServingPolicy {policy.name}"
+            yield f"spec.pod.env.{index}.name", f"{words} limits them (maxAccelerators)"
 
 
 def _accelerators_of_replica(md: ModelDeployment) -> int:

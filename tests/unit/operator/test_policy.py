@@ -57,6 +57,7 @@ ALLOWED: dict[str, tuple[ModelDeployment, tuple[dict[str, Any], ...]]] = {
         ({"maxAccelerators": 0},),
     ),
     "accelerators of a model at zero": (_md(replicas=0, **GPUS), ({"maxAccelerators": 0},)),
+    "a variable that hides every device": (_md(pod=_env("NVIDIA_VISIBLE_DEVICES", "void")), ({"maxAccelerators": 0},)),
     "a request and a limit for the same device count once": (
         _md(**_resources(requests=TPUS["limits"], **TPUS)),
         ({"maxAccelerators": 2},),
@@ -119,6 +120,12 @@ FORBIDDEN: dict[str, tuple[ModelDeployment, tuple[dict[str, Any], ...], str, tup
         ({"maxAccelerators": 0},),
         "spec.runtime",
         ("1 accelerators in each of 1 replicas", "at most 0"),
+    ),
+    "devices taken by a variable, past the scheduler": (
+        _md(pod=_env("NVIDIA_VISIBLE_DEVICES", "all")),
+        ({"maxAccelerators": 8},),
+        "spec.pod.env.0.name",
+        ("NVIDIA_VISIBLE_DEVICES", "that nobody counts", "maxAccelerators"),
     ),
     "a host that is not on the list": (
         _md("https://elsewhere.example.com/m"),
