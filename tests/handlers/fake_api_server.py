@@ -35,6 +35,7 @@ RESOURCES = {
     "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", set()),
 }
 CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ServingPolicy"}
+KINDS = {kmock.resource(path): (kind, path.rpartition("/")[0]) for path, (kind, _) in RESOURCES.items()}
 ATOMIC = {"selector", "podSelector"}  # maps that the server takes as a whole
 DEPLOYMENTS = kmock.resource("apps/v1/deployments")
 LEASES = kmock.resource("coordination.k8s.io/v1/leases")
@@ -161,7 +162,9 @@ class FakeApiServer(kmock.KubernetesScaffold):
             for (resource, namespace, _), body in self.store.items()
             if resource == request.resource and request.namespace in (None, "", namespace) and _selected(body, selector)
         ]
-        return _answer({"kind": "List", "metadata": {"resourceVersion": str(self._version)}, "items": items})
+        kind, api_version = KINDS[request.resource]
+        metadata = {"resourceVersion": str(self._version)}
+        return _answer({"apiVersion": api_version, "kind": f"{kind}List", "metadata": metadata, "items": items})
 
     def _fetch(self, request: Any) -> aiohttp.web.Response:
         body = self.store.get((request.resource, request.namespace, request.name))
