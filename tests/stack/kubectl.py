@@ -85,6 +85,10 @@ class Kubectl:
                 process.terminate()
                 process.wait()
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start kubectl and return the process; its standard output is a pipe."""
+        return subprocess.Popen(self._command(*arguments), stdout=subprocess.PIPE, text=True)
+
     def _command(self, *arguments: str) -> list[str]:
         return [str(binary("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
 

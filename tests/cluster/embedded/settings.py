@@ -44,6 +44,8 @@ def kubelet(layout: Layout) -> dict[str, Any]:
         # Started pods are seen sooner than with the default of one minute between full passes.
         "syncFrequency": "10s",
         "nodeStatusReportFrequency": "30s",
+        # How full a pod's volumes are is measured after one to two such periods; the default is a minute.
+        "volumeStatsAggPeriod": "10s",
         "serializeImagePulls": False,
     }
 

@@ -1,0 +1,99 @@
+"""What is wrong with the source of a model, or with the way to it: the resolve Job finds it, and nothing is made."""
+
+from contextlib import ExitStack
+
+from tests.e2e.faults.scene import MINILM, Fault, Scene, Since, Step, named
+from tests.stack.kubectl import Object
+
+WRONG_DIGEST = f"sha256:{'0' * 64}"
+
+
+def _applied(name: str, uri: str, **model: object) -> Step:
+    def inject(scene: Scene, undo: ExitStack) -> None:
+        scene.kubectl.apply(scene.model(scene.running, name, uri, model=dict(model)))
+
+    return inject
+
+
+def _fault(name: str, reason: str, words: str, uri: str, **model: object) -> Fault:
+    return Fault(name, reason, words, _applied(name, uri, **model), condition="Resolved", since=Since.STARTED)
+
+
+def _wrong_token(scene: Scene, undo: ExitStack) -> None:
+    secret = {**named("v1", "Secret", "wrong-token", scene.running), "stringData": {"token": "wrong"}}
+    scene.kubectl.apply(secret)
+    _applied("wrong-token", "hf://acme/assistant", credentials={"secretName": "wrong-token"})(scene, undo)
+
+
+def _no_key(scene: Scene, undo: ExitStack) -> None:
+    scene.kubectl.apply({**named("v1", "Secret", "no-key", scene.running), "stringData": {"password": "x"}})
+    _applied("no-key", "hf://acme/assistant", credentials={"secretName": "no-key"})(scene, undo)
+
+
+def _other_authority(scene: Scene, undo: ExitStack) -> None:
+    bundle: Object = {
+        **named("v1", "ConfigMap", "other-roots", scene.running),
+        "data": {"ca.crt": scene.other_authority},
+    }
+    scene.kubectl.apply(bundle)
+    _applied("other-authority", MINILM, source={"caBundle": {"configMapName": "other-roots"}})(scene, undo)
+
+
+def _closed_port(scene: Scene, undo: ExitStack) -> None:
+    _applied("closed-port", f"https://{scene.hub_pod()['status']['podIP']}:9/minilm")(scene, undo)
+
+
+def _no_sums(scene: Scene, undo: ExitStack) -> None:
+    _applied("no-sums", f"{scene.hub.url}/org/without-sums")(scene, undo)
+
+
+FAULTS = {
+    "a repository that is not there": _fault("not-there", "SourceNotFound", "org/nothing", "hf://org/nothing"),
+    "a token that the hub refuses": Fault(
+        "wrong-token", "SourceUnauthorized", "acme/assistant", _wrong_token, condition="Resolved", since=Since.STARTED
+    ),
+    "a Secret that is not there": _fault(
+        "no-secret",
+        "CredentialsMissing",
+        "Secret nobody-made-it is not there",
+        "hf://acme/assistant",
+        credentials={"secretName": "nobody-made-it"},
+    ),
+    "a Secret without the key": Fault(
+        "no-key",
+        "CredentialsMissing",
+        "Secret no-key has no key 'token', only password",
+        _no_key,
+        condition="Resolved",
+        since=Since.STARTED,
+    ),
+    "a ConfigMap of certificates that is not there": _fault(
+        "no-bundle",
+        "CaBundleMissing",
+        "ConfigMap no-roots (key ca.crt) is not there",
+        MINILM,
+        source={"caBundle": {"configMapName": "no-roots"}},
+    ),
+    "a port where nobody listens": Fault(
+        "closed-port", "SourceUnreachable", "refused", _closed_port, condition="Resolved", since=Since.STARTED
+    ),
+    "a certificate of an authority that is not trusted": Fault(
+        "other-authority",
+        "SourceUnreachable",
+        "CERTIFICATE_VERIFY_FAILED",
+        _other_authority,
+        condition="Resolved",
+        since=Since.STARTED,
+    ),
+    "another digest than the source has": _fault(
+        "wrong-digest", "DigestMismatch", f"expected {WRONG_DIGEST}", MINILM, digest=WRONG_DIGEST
+    ),
+    "a web server's folder without SHA256SUMS": Fault(
+        "no-sums", "DigestMissing", "SHA256SUMS is not there", _no_sums, condition="Resolved", since=Since.STARTED
+    ),
+    "an architecture that nothing here runs": _fault(
+        "another-architecture", "UnsupportedArchitecture", "Qwen9ForCausalLM", "hf://org/qwen9"
+    ),
+    "a tensor header that is broken": _fault("broken-header", "InvalidModel", "model.safetensors", "hf://org/broken"),
+    "weights that are pickled": _fault("pickled", "UnsafeFile", "pytorch_model.bin", "hf://org/pickled"),
+}
