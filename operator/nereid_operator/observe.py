@@ -5,6 +5,7 @@ keeps pods as facts, since they are many and large.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ from nereid_operator.progress import FetchProgress
 
 # kubelet sets a pod's first conditions within this time.
 _TAKING = timedelta(seconds=10)
+
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")  # as in conditions: one word in CamelCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +248,17 @@ def selected_revision(service: Body | None) -> str:
 
 
 def report(message: str) -> Mapping[str, Any] | None:
-    """Return the JSON object that a command of the image left as termination message; None when it left none."""
+    """Return the JSON object that a command of the image left as termination message; None when it left none.
+
+    A reason that no condition can have makes it no report: the API server would refuse the whole status for it.
+    """
     try:
         parsed = json.loads(message)
     except ValueError:
         return None
-    return parsed if isinstance(parsed, dict) else None
+    if not isinstance(parsed, dict):
+        return None
+    return parsed if "reason" not in parsed or _REASON.fullmatch(str(parsed["reason"])) else None
 
 
 def is_owned(body: Body, uid: str) -> bool:
