@@ -7,8 +7,8 @@ import aiohttp
 import orjson
 
 from nereid_operator.progress import FetchProgress, fetch_progress
+from nereid_operator.render.workload import PROGRESS_PORT
 
-PORT = 8082
 ANSWER_SECONDS = 1.0
 _MOST_BYTES = 4096
 
@@ -16,7 +16,7 @@ _MOST_BYTES = 4096
 class ProgressClient:
     """Asks pods by their address; to be closed."""
 
-    def __init__(self, port: int = PORT) -> None:
+    def __init__(self, port: int = PROGRESS_PORT) -> None:
         self._port = port
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),

@@ -49,7 +49,7 @@ class Network:
     """Who may reach the pods of a model, and what they may reach.
 
     `clients` are peers in the words of NetworkPolicy, as the platform wrote them; they reach the ports that serve.
-    `egress_cidrs` are networks; link-local addresses are never among what they open.
+    `egress_cidrs` are networks; link-local addresses inside them stay closed, unless a network is itself link-local.
     """
 
     operator_namespace: str
