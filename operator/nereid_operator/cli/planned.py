@@ -10,6 +10,7 @@ from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, recorded_model
 from nereid_operator.api.resources import (
+    ANNOTATION_REFRESH,
     DEPLOYMENT,
     JOB,
     NETWORK_POLICY,
@@ -26,8 +27,9 @@ from nereid_operator.cli.placement import written
 from nereid_operator.cli.text import counted, size, table
 from nereid_operator.observe import deployment_facts, selected_revision
 from nereid_operator.plan.ir import Plan, Platform
-from nereid_operator.plan.names import input_hash, url
+from nereid_operator.plan.names import input_hash, refresh_hash, url
 from nereid_operator.plan.planner import make_plan, resolve_job
+from nereid_operator.plan.resolution import asks_again
 from nereid_operator.pod_requests import container_requests, pod_requests
 from nereid_operator.render.children import Child, children
 from nereid_operator.render.job import job as render_job
@@ -68,12 +70,16 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """The model as far as it is known: `exact` when status says so, `sized` when bytes and type are known at all."""
+    """The model as far as it is known: `exact` when status says so, `sized` when bytes and type are known at all.
+
+    `asks` is what the resolve Job is for, empty when there is no need of one.
+    """
 
     model: ResolvedModel
     exact: bool
     sized: bool
     words: str
+    asks: str
 
 
 def refusal(name: str, violations: Iterable[Violation]) -> str:
@@ -108,24 +114,37 @@ def report(md: ModelDeployment, situation: Situation) -> str:
 
 def _facts(md: ModelDeployment, situation: Situation) -> _Facts:
     """Return what is known of the model: the command line's word first, since it asks "what if"."""
+    asks = f"finds out what {md.spec.model.uri} is"
     if (assumed := situation.assumption) is not None:
         kind = assumed.dtype or "an unknown type, counted as two bytes a weight"
         words = f"The model is taken to be {size(assumed.size_bytes)} of weights in {kind}, as the command line says."
-        return _Facts(_assumed(md, assumed), exact=False, sized=True, words=words)
+        return _Facts(_assumed(md, assumed), exact=False, sized=True, words=words, asks=asks)
     recorded = recorded_model(situation.live.model.get("status", {})) if situation.live else None
     if recorded is not None and recorded.input_hash == input_hash(md.spec.model):
-        words = (
-            f"The model was resolved before: {size(recorded.size_bytes)} of {recorded.dtype or 'unknown'} weights, "
-            f"{recorded.task}, {recorded.architecture or 'unknown architecture'}."
-        )
-        return _Facts(recorded, exact=True, sized=True, words=words)
+        return _known(md, recorded)
     again = "spec.model differs from what was resolved before. " if recorded else ""
     need = "the disk" if md.spec.runtime.resources else "memory and disk"
     words = (
         f"{again}Size and type of the model, and so {need} of a replica, are known only after the resolve Job has "
         "answered; to plan with a guess: --bytes and --dtype."
     )
-    return _Facts(_assumed(md, Assumption(0, "")), exact=False, sized=False, words=words)
+    return _Facts(_assumed(md, Assumption(0, "")), exact=False, sized=False, words=words, asks=asks)
+
+
+def _known(md: ModelDeployment, recorded: ResolvedModel) -> _Facts:
+    """Return the facts of status, which stay in force while a new value of the annotation asks for them again."""
+    words = (
+        f"The model was resolved before: {size(recorded.size_bytes)} of {recorded.dtype or 'unknown'} weights, "
+        f"{recorded.task}, {recorded.architecture or 'unknown architecture'}."
+    )
+    if not asks_again(recorded, refresh_hash(md.refresh)):
+        return _Facts(recorded, exact=True, sized=True, words=words, asks="")
+    more = (
+        f" The value of {ANNOTATION_REFRESH} is new: what the model is now is asked again, and this holds until the "
+        "answer is there. Another answer makes another revision."
+    )
+    asks = f"finds out whether {md.spec.model.uri} is still the same"
+    return _Facts(recorded, exact=True, sized=True, words=f"{words}{more}", asks=asks)
 
 
 def _assumed(md: ModelDeployment, assumption: Assumption) -> ResolvedModel:
@@ -172,10 +191,10 @@ def _objects(md: ModelDeployment, plan: Plan, facts: _Facts, situation: Situatio
 
 
 def _resolve_job(md: ModelDeployment, facts: _Facts, situation: Situation) -> Iterator[tuple[str, ...]]:
-    """Yield the Job that asks what the model is, unless that is known."""
-    if not facts.exact:
+    """Yield the Job that asks what the model is, unless that is known and nobody wants to know it anew."""
+    if facts.asks:
         name = resolve_job(md, situation.platform).name
-        yield JOB.kind, name, _there(JOB, name, situation), f"finds out what {md.spec.model.uri} is"
+        yield JOB.kind, name, _there(JOB, name, situation), facts.asks
 
 
 def _older(name: str, live: Evidence | None) -> Iterator[tuple[str, ...]]:

@@ -102,7 +102,7 @@ def resolution(
 
     Without a refresh any earlier one will do.
     """
-    if recorded is not None and recorded.input_hash == input_hash and refresh_hash in ("", recorded.refresh_hash):
+    if recorded is not None and recorded.input_hash == input_hash and not asks_again(recorded, refresh_hash):
         return Resolved(recorded)
     if job is None:
         return NotAsked()
@@ -114,6 +114,11 @@ def resolution(
     if job.failed and not job.terminating:
         return _failure(messages, job)
     return Resolving(job.name)
+
+
+def asks_again(recorded: ResolvedModel, refresh_hash: str) -> bool:
+    """Return whether a value of the annotation, by its hash, wants to know anew what is recorded."""
+    return refresh_hash not in ("", recorded.refresh_hash)
 
 
 def is_podless(job: JobFacts, pods: Iterable[PodFacts], *, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from nereid_operator.cli.evidence import Evidence, NodeReading
 from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
 from nereid_operator.plan.ir import Image, Network, Platform
+from nereid_operator.plan.names import refresh_hash
 from nereid_operator.plan.planner import make_plan
 from tests.unit.cli.objects import deployment, job, model, node, pod_on, resolved, taint
 
@@ -36,8 +37,10 @@ NODES = NodeReading(
 LARGE = {"runtime": {"resources": {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": {"memory": "8Gi"}}}}
 
 
-def _md(**spec: Any) -> ModelDeployment:
-    md = validate(model(spec=spec, replicas=spec.pop("replicas", 1)))
+def _md(*, refresh: str = "", **spec: Any) -> ModelDeployment:
+    body = model(spec=spec, replicas=spec.pop("replicas", 1))
+    body["metadata"]["annotations"] = {"nereid.dev/refresh": refresh}
+    md = validate(body)
     assert isinstance(md, ModelDeployment)
     return md
 
@@ -51,9 +54,10 @@ def _revision_of(md: ModelDeployment) -> str:
     return make_plan(md, facts, PLATFORM, deployments=(), selected_revision="").revision.hash
 
 
-def _serving(revision: str) -> Evidence:
+def _serving(revision: str, **facts: Any) -> Evidence:
     service = {"metadata": {"name": "minilm"}, "spec": {"selector": {"nereid.dev/revision": revision}}}
-    return Evidence(model(), deployments=(deployment(revision=revision, ready=1),), services=(service,))
+    body = model(model=resolved(**facts))
+    return Evidence(body, deployments=(deployment(revision=revision, ready=1),), services=(service,))
 
 
 CASES = {
@@ -64,6 +68,8 @@ CASES = {
     "a model of unknown size whose spec says what it needs": (_md(**LARGE), _situation()),
     "a model that was resolved before": (_md(replicas=2), _situation(live=_serving("99999999"))),
     "a manifest that changes nothing": (_md(), _situation(live=_serving(_revision_of(_md())))),
+    "a manifest whose annotation asks again what the model is": (
+        _md(refresh="tuesday"), _situation(live=_serving(_revision_of(_md()), refreshHash=refresh_hash("monday")))),
     "a manifest that names another model": (
         _md(model={"uri": "hf://org/other"}), _situation(live=Evidence(model(), jobs=(job(),)))),
     "a model whose rules for the network the platform gave up": (
@@ -81,6 +87,11 @@ CASES = {
 @pytest.mark.parametrize(("name", "case"), CASES.items(), ids=CASES.keys())
 def test_plan(name: str, case: tuple[ModelDeployment, Situation], golden: Callable[[str, str], None]):
     golden(f"plan/{name}", report(*case))
+
+
+def test_an_annotation_that_was_answered_asks_nothing():
+    serving = _serving(_revision_of(_md()), refreshHash=refresh_hash("monday"))
+    assert "Job" not in report(_md(refresh="monday"), _situation(live=serving))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
