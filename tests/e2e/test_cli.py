@@ -59,6 +59,18 @@ def test_status_lists_the_models(nereid_command, minilm, smollm2):
     assert {minilm, smollm2} <= {line.split()[0] for line in said.splitlines()[1:]}
 
 
+def test_live_status_comes_from_the_leader_by_a_port_forward(nereid_command, kubectl, namespace, minilm, smollm2):
+    code, said = nereid_command("status", "--live")
+    assert code == 0, said
+    assert {minilm, smollm2} <= {line.split()[0] for line in said.splitlines()[1:]}
+    code, said = nereid_command("status", "--live", minilm)
+    assert code == 0, said
+    assert f"{namespace}/{minilm}" in said
+    assert "Queue:" in said
+    pods = kubectl.select("pods", namespace, f"nereid.dev/model={minilm},nereid.dev/revision")
+    assert {pod["metadata"]["name"] for pod in pods} <= set(said.split())
+
+
 def test_plan_shows_what_would_be_made_and_makes_nothing(nereid_command, kubectl, namespace, store):
     manifest = model_deployment("planned", namespace, "s3://models/minilm", store)
     code, said = nereid_command("plan", "-f", "-", "--bytes", "90Mi", "--dtype", "F32", stdin=json.dumps(manifest))

@@ -3,6 +3,6 @@
 arguments → __main__ → commands ──reads──► cluster      (the only module that talks to the API server)
                           │                  │ Evidence, nodes: objects as they are
                           ▼                  ▼
-                why, listing, planned, placement: objects → text, pure
-                chat, port_forward: a conversation with the model's Service
+                why, listing, live_listing, planned, placement: what was read → text, pure
+                chat, live: a conversation with a model's pod, or the operator's
 """

@@ -27,6 +27,7 @@ def parse(argv: list[str], *, prog: str) -> argparse.Namespace:
     status = commands.add_parser("status", parents=[connection], help="a table of models, or one in detail")
     status.add_argument("name", metavar="NAME", nargs="?", help="a ModelDeployment; all of them when left out")
     status.add_argument("-A", "--all-namespaces", action="store_true", help="models of every namespace")
+    status.add_argument("--live", action="store_true", help="what the operator knows now: queue, fetches, pods")
     _add_plan(commands.add_parser("plan", parents=[connection], help="what a manifest would create; applies nothing"))
     _add_chat(commands.add_parser("chat", parents=[connection], help="talk to a model for chat"))
     arguments = parser.parse_args(argv)

@@ -1,29 +1,24 @@
 """`nereid chat`: a conversation with a model by the OpenAI API, streamed to the terminal.
 
-Comes in: a way to open a connection to a replica, and lines of a person. Goes out: the answer, piece by piece. Only the
-standard library is used; the connection itself is cluster.py's.
+Comes in: a way to open a connection to a replica, and lines of a person. Goes out: the answer, piece by piece.
 """
 
 import json
-import socket
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPResponse
 from typing import Any, TextIO
 
 from nereid_operator.api.model_deployment import Task
 from nereid_operator.api.model_status import recorded_model
 from nereid_operator.cli.errors import ChatError
 from nereid_operator.cli.evidence import Evidence
+from nereid_operator.cli.http_stream import Open, sent
 from nereid_operator.cli.sse import pieces
 from nereid_operator.observe import pod_facts
 from nereid_operator.status import ready_condition
 
 ANSWER_SECONDS = 120  # the longest silence: a first token behind a full queue on a slow CPU
-
-Open = Callable[[], AbstractContextManager[socket.socket]]
-"""Opens a new connection to the model's frontend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +77,15 @@ def ask(open_connection: Open, served_name: str, said: Iterable[Message], *, max
     messages = [{"role": message.role, "content": message.content} for message in said]
     body = {"model": served_name, "messages": messages, "stream": True, **limit}
     with open_connection() as connected:
-        connected.settimeout(ANSWER_SECONDS)
-        connection = HTTPConnection("localhost")
-        connection.sock = connected
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-        response = connection.getresponse()
+        response = sent(
+            connected,
+            "POST",
+            "/v1/chat/completions",
+            silence_seconds=ANSWER_SECONDS,
+            body=json.dumps(body),
+            headers=headers,
+        )
         if response.status != 200:
             raise ChatError(f"the model answered {response.status}: {_refusal(response)}")
         yield from pieces(response)

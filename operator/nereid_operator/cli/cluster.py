@@ -6,6 +6,7 @@ own types; every failure as one error of errors.py. Nothing is ever written.
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,13 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 30
 _OPERATOR_SELECTOR = "app.kubernetes.io/name=nereid-operator"
 _IMAGE_VARIABLE = "NEREID_MODEL_RUNTIME_IMAGE"
+_LIVE_PORT_VARIABLE = "NEREID_LIVE_PORT"
+_LEASE_VARIABLE, _LEASE = "NEREID_LEASE_NAME", "nereid-operator"
+# What a refused handshake means here, by its status.
+_HANDSHAKES = {
+    "403": " (this user needs get and create on pods/portforward in namespace {namespace})",
+    "404": " (there is no such pod in namespace {namespace})",
+}
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CRD = f"{MODEL_DEPLOYMENT.plural}.{MODEL_DEPLOYMENT.group}"
 
@@ -56,6 +64,23 @@ class _Forward(Protocol):
     def socket(self, port_number: int) -> socket.socket: ...
     def error(self, port_number: int) -> str | None: ...
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """Where the operator's Deployment is, and what its process is told."""
+
+    namespace: str
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The operator's pod that acts, and the port of its live numbers."""
+
+    namespace: str
+    pod: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +157,23 @@ class Cluster:
 
     def platform(self) -> Platform:
         """Return what the operator is told of the pods of every model; MissingError when no operator is seen."""
-        list_deployments = client.AppsV1Api(self.api).list_deployment_for_all_namespaces
-        for deployment in _items(_read(list_deployments, label_selector=_OPERATOR_SELECTOR)):
-            for container in deployment["spec"]["template"]["spec"]["containers"]:
-                environ = {entry["name"]: entry.get("value") or "" for entry in container.get("env", ())}
-                if environ.get(_IMAGE_VARIABLE):
-                    return _platform(environ)
-        raise MissingError("no operator of Nereid was found in the cluster")
+        return _platform(self._operator().environ)
+
+    def leader(self) -> Leader:
+        """Return the operator's pod that acts; MissingError when none is seen to."""
+        operator = self._operator()
+        namespace, port = operator.namespace, operator.environ.get(_LIVE_PORT_VARIABLE) or "0"
+        if not port.isdecimal() or not int(port):
+            why = f"it is of an older version, or {_LIVE_PORT_VARIABLE} is not set"
+            raise ClusterError(f"the operator in namespace {namespace} gives no live numbers: {why}")
+        name = operator.environ.get(_LEASE_VARIABLE) or _LEASE
+        see = f"kubectl get pods -n {namespace} -l {_OPERATOR_SELECTOR} says how they are"
+        nobody = f"no operator leads: nobody holds the Lease {name}; {see}"
+        lease = _read(client.CoordinationV1Api(self.api).read_namespaced_lease, name, namespace, missing=nobody)
+        pod = (lease["spec"].get("holderIdentity") or "").rpartition("_")[0]
+        if not pod:
+            raise MissingError(nobody)
+        return Leader(namespace, pod, int(port))
 
     @contextmanager
     def stream(self, pod: str, port: int) -> Iterator[socket.socket]:
@@ -148,9 +183,19 @@ class Cluster:
         try:
             yield forward.socket(port)
         except (OSError, HTTPException) as error:
-            raise ClusterError(f"the connection to pod {pod} was lost: {forward.error(port) or error}") from error
+            words = " ".join(str(forward.error(port) or error).split())
+            raise ClusterError(f"the connection to pod {pod} was lost: {words}") from error
         finally:
             forward.close()
+
+    def _operator(self) -> _Operator:
+        list_deployments = client.AppsV1Api(self.api).list_deployment_for_all_namespaces
+        for deployment in _items(_read(list_deployments, label_selector=_OPERATOR_SELECTOR)):
+            for container in deployment["spec"]["template"]["spec"]["containers"]:
+                environ = {entry["name"]: entry.get("value") or "" for entry in container.get("env", ())}
+                if environ.get(_IMAGE_VARIABLE):
+                    return _Operator(deployment["metadata"]["namespace"], environ)
+        raise MissingError("no operator of Nereid was found in the cluster")
 
     def _custom(self) -> tuple[str, str, str, str]:
         return MODEL_DEPLOYMENT.group, MODEL_DEPLOYMENT.version, self.namespace, MODEL_DEPLOYMENT.plural
@@ -205,6 +250,8 @@ def _forward(connect_to: Callable[..., Any], pod: str, namespace: str, port: int
     except ApiException as error:
         # The package puts headers and body of a refused handshake behind its first words.
         words = _words(error).partition(" -+-+-")[0]
+        status = re.match(r"Handshake status (\d+)", words)
+        words += _HANDSHAKES.get(status[1], "").format(namespace=namespace) if status else ""
         raise ClusterError(f"no connection to pod {pod} through the API server: {words}") from error
     return forward
 

@@ -5,14 +5,21 @@ Called by __main__; `plan`, which is of use without a cluster too, is in plannin
 
 import argparse
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
 from socket import socket
 
+from nereid_operator.api.resources import Key
 from nereid_operator.cli.chat import Style, converse, partner
 from nereid_operator.cli.cluster import Cluster, connect
 from nereid_operator.cli.listing import details, models_table, models_table_with_namespaces
+from nereid_operator.cli.live import live_model, live_models
+from nereid_operator.cli.live_listing import live_details, live_table, live_table_with_namespaces
 from nereid_operator.cli.terminal import Terminal
 from nereid_operator.cli.why import explain
 from nereid_operator.render.workload import FRONTEND_PORT
+
+_NONE_AT_ALL = "No ModelDeployment in any namespace."
 
 
 def why(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -25,16 +32,37 @@ def why(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def status(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Show the models of a namespace or of all, or one in detail."""
     cluster = connected(arguments)
+    shown = _shown_live if arguments.live else _shown
+    terminal.say(shown(arguments, cluster, terminal.now))
+    return 0
+
+
+def _shown(arguments: argparse.Namespace, cluster: Cluster, now: datetime) -> str:
+    """Return what status says."""
     if arguments.name:
-        terminal.say(details(cluster.model(arguments.name), now=terminal.now))
-        return 0
+        return details(cluster.model(arguments.name), now=now)
     if arguments.all_namespaces:
         models = cluster.models_of_all_namespaces()
-        terminal.say(models_table_with_namespaces(models) if models else "No ModelDeployment in any namespace.")
-        return 0
+        return models_table_with_namespaces(models) if models else _NONE_AT_ALL
     models = cluster.models()
-    terminal.say(models_table(models) if models else f"No ModelDeployment in namespace {cluster.namespace}.")
-    return 0
+    return models_table(models) if models else f"No ModelDeployment in namespace {cluster.namespace}."
+
+
+def _shown_live(arguments: argparse.Namespace, cluster: Cluster, now: datetime) -> str:
+    """Return what the operator that leads knows."""
+    leader = cluster.leader()
+    around = replace(cluster, namespace=leader.namespace)
+
+    def open_connection() -> AbstractContextManager[socket]:
+        return around.stream(leader.pod, leader.port)
+
+    if arguments.name:
+        return live_details(live_model(open_connection, Key(cluster.namespace, arguments.name)), now=now)
+    models = live_models(open_connection)
+    if arguments.all_namespaces:
+        return live_table_with_namespaces(models, now=now) if models else _NONE_AT_ALL
+    models = tuple(model for model in models if model.namespace == cluster.namespace)
+    return live_table(models, now=now) if models else f"No ModelDeployment in namespace {cluster.namespace}."
 
 
 def chat(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -5,9 +5,6 @@ import copy
 import io
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +32,7 @@ from tests.unit.cli.objects import (
     unready,
 )
 from tests.unit.cli.servers import ApiServer, Model, serving
+from tests.unit.cli.shell import Shell, against
 
 MODELS = "/apis/nereid.dev/v1alpha1/namespaces/default/modeldeployments"
 EMPTY = {"items": []}
@@ -46,13 +44,14 @@ BELOW = {
     "/apis/batch/v1/namespaces/default/jobs": EMPTY,
 }
 OPERATOR: dict[str, Any] = {
+    "metadata": {"namespace": "nereid-system"},
     "spec": {
         "template": {
             "spec": {
                 "containers": [{"env": [{"name": "NEREID_MODEL_RUNTIME_IMAGE", "value": "example.com/runtime:7"}]}]
             }
         }
-    }
+    },
 }
 WHOLE = {
     "/apis/apps/v1/deployments": {"items": [OPERATOR]},
@@ -65,28 +64,6 @@ WHOLE = {
 }
 
 
-@dataclass(frozen=True)
-class Shell:
-    """Runs `nereid` against one API server."""
-
-    kubeconfig: Path
-
-    async def run(self, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        out, errors = io.StringIO(), io.StringIO()
-        terminal = Terminal(io.StringIO(stdin), out, NOW)
-        argv = ["--kubeconfig", str(self.kubeconfig), *arguments]
-        code = await asyncio.to_thread(run, argv, prog="nereid", terminal=terminal, stderr=errors)
-        return code, out.getvalue(), errors.getvalue()
-
-
-@asynccontextmanager
-async def _shell(server: ApiServer, folder: Path, *, namespace: str = "default") -> AsyncIterator[Shell]:
-    async with serving(web.get("/{path:.*}", server.answer)) as port:
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(server.kubeconfig(port, namespace=namespace))
-        yield Shell(kubeconfig)
-
-
 def _with(body: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {f"{MODELS}/{body['metadata']['name']}": body, MODELS: {"items": [body]}, **BELOW, **more}
 
@@ -97,7 +74,7 @@ async def test_why_reads_what_is_below_the_model_and_the_log_of_what_crashed(tmp
     objects["/api/v1/namespaces/default/pods"] = {"items": [crash]}
     objects["/apis/apps/v1/namespaces/default/deployments"] = {"items": [deployment()]}
     server = ApiServer(objects)
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         code, out, errors = await shell.run("why", "minilm")
     assert (code, errors) == (0, "")
     assert "used all its node's memory (OOMKilled). Its last log line: the last line." in out
@@ -111,7 +88,7 @@ async def test_everything_is_read_and_nothing_is_written(tmp_path: Path):
     server = ApiServer(_with(model(), **WHOLE))
     manifest = tmp_path / "model.yaml"
     manifest.write_text(yaml.safe_dump(model()))
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         for command in (["why", "minilm"], ["status"], ["status", "minilm"], ["plan", "-f", str(manifest)]):
             code, _, errors = await shell.run(*command)
             assert (code, errors) == (0, "")
@@ -121,7 +98,7 @@ async def test_everything_is_read_and_nothing_is_written(tmp_path: Path):
 
 async def test_status_of_all_namespaces(tmp_path: Path):
     server = ApiServer({"/apis/nereid.dev/v1alpha1/modeldeployments": {"items": [model()]}})
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         code, out, _ = await shell.run("status", "-A")
     assert code == 0
     assert out.startswith("NAMESPACE   NAME     READY")
@@ -129,20 +106,20 @@ async def test_status_of_all_namespaces(tmp_path: Path):
 
 async def test_a_namespace_without_models_is_said_to_be_so(tmp_path: Path):
     server = ApiServer({MODELS.replace("default", "team"): EMPTY})
-    async with _shell(server, tmp_path, namespace="team") as shell:
+    async with against(server, tmp_path, namespace="team") as shell:
         assert await shell.run("status") == (0, "No ModelDeployment in namespace team.\n", "")
 
 
 async def test_the_namespace_of_the_command_line_wins_before_and_after_the_command(tmp_path: Path):
     server = ApiServer({MODELS.replace("default", "other"): EMPTY})
-    async with _shell(server, tmp_path, namespace="team") as shell:
+    async with against(server, tmp_path, namespace="team") as shell:
         assert (await shell.run("-n", "other", "status"))[0] == 0
         assert (await shell.run("status", "-n", "other"))[0] == 0
 
 
 async def test_plan_takes_the_image_of_the_operator_and_the_facts_of_status(tmp_path: Path):
     server = ApiServer(_with(model(), **WHOLE))
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         code, out, errors = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model(replicas=2)))
         _, with_image, _ = await shell.run(
             "plan", "-f", "-", "--image", "example.com/runtime:7", stdin=yaml.safe_dump(model(replicas=2))
@@ -162,7 +139,7 @@ async def test_plan_takes_the_proxies_of_the_operator_into_its_names(tmp_path: P
     behind = copy.deepcopy(OPERATOR)
     behind["spec"]["template"]["spec"]["containers"][0]["env"].append(proxy)
     server = ApiServer(_with(model(), **{**WHOLE, "/apis/apps/v1/deployments": {"items": [behind]}}))
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         _, out, _ = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model(replicas=2)))
     md, facts = validate(model(replicas=2)), ResolvedModel.model_validate(resolved())
     assert isinstance(md, ModelDeployment)
@@ -173,7 +150,7 @@ async def test_plan_takes_the_proxies_of_the_operator_into_its_names(tmp_path: P
 async def test_plan_says_what_this_user_may_not_read(tmp_path: Path):
     refused = dict.fromkeys(WHOLE, 403)
     server = ApiServer(_with(model()), refused=refused)
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         code, out, _ = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model()))
     assert code == 0
     assert "Note: where it fits is not known: /api/v1/nodes is forbidden to this user" in out
@@ -182,7 +159,7 @@ async def test_plan_says_what_this_user_may_not_read(tmp_path: Path):
 
 async def test_plan_of_a_new_model_with_a_guess_of_its_size(tmp_path: Path):
     server = ApiServer({**WHOLE})
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         arguments = ("plan", "-f", "-", "--bytes", "500Mi", "--dtype", "BF16")
         code, out, _ = await shell.run(*arguments, stdin=yaml.safe_dump(model()))
     assert code == 0
@@ -201,7 +178,7 @@ def _with_policy(**spec: Any) -> dict[str, Any]:
 
 
 async def test_plan_judges_by_the_policies_of_the_namespace(tmp_path: Path):
-    async with _shell(ApiServer(_with_policy(maxReplicas=1)), tmp_path) as shell:
+    async with against(ApiServer(_with_policy(maxReplicas=1)), tmp_path) as shell:
         code, out, errors = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model(replicas=2)))
     assert (code, errors) == (1, "")
     assert "ModelDeployment minilm is forbidden by the platform's policies" in out
@@ -210,7 +187,7 @@ async def test_plan_judges_by_the_policies_of_the_namespace(tmp_path: Path):
 
 async def test_plan_fills_in_what_policies_do(tmp_path: Path):
     nowhere = {"pod": {"nodeSelector": {"pool": "none"}}}
-    async with _shell(ApiServer(_with_policy(defaults=nowhere)), tmp_path) as shell:
+    async with against(ApiServer(_with_policy(defaults=nowhere)), tmp_path) as shell:
         arguments = ("plan", "-f", "-", "--bytes", "500Mi", "--dtype", "BF16")
         code, out, _ = await shell.run(*arguments, stdin=yaml.safe_dump(model()))
     assert code == 0
@@ -219,7 +196,7 @@ async def test_plan_fills_in_what_policies_do(tmp_path: Path):
 
 async def test_plan_says_that_policies_could_not_be_read(tmp_path: Path):
     path = "/apis/nereid.dev/v1alpha1/servingpolicies"
-    async with _shell(ApiServer({**WHOLE}, refused={path: 403}), tmp_path) as shell:
+    async with against(ApiServer({**WHOLE}, refused={path: 403}), tmp_path) as shell:
         code, out, _ = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump(model()))
     assert code == 0
     assert f"ServingPolicies may forbid it or fill in defaults, but are not known: {path} is forbidden" in out
@@ -227,7 +204,7 @@ async def test_plan_says_that_policies_could_not_be_read(tmp_path: Path):
 
 async def test_a_manifest_that_is_not_valid_ends_with_1(tmp_path: Path):
     wrong = {**model(), "spec": {"model": {"uri": "ftp://x"}}}
-    async with _shell(ApiServer({**WHOLE}), tmp_path) as shell:
+    async with against(ApiServer({**WHOLE}), tmp_path) as shell:
         code, out, errors = await shell.run("plan", "-f", "-", stdin=yaml.safe_dump_all([wrong, model()]))
     assert (code, errors) == (1, "")
     assert "spec.model.uri: is 'ftp://x' and must be" in out
@@ -252,7 +229,7 @@ async def test_a_chat_goes_through_the_api_server_to_the_pod(tmp_path: Path):
     answering = Model(answers=[["Bon", "jour"], ["Au revoir"]])
     async with serving(web.post("/v1/chat/completions", answering.complete)) as port:
         server = ApiServer(_chatting(), forward_to=port)
-        async with _shell(server, tmp_path) as shell:
+        async with against(server, tmp_path) as shell:
             code, out, errors = await shell.run("chat", "minilm", stdin="hello\nbye\n")
     assert (code, out, errors) == (0, "Bonjour\nAu revoir\n", "")
     assert f"GET /api/v1/namespaces/default/pods/minilm-{REVISION}-x7k2p/portforward?ports=8080" in server.requests
@@ -264,7 +241,7 @@ async def test_one_message(tmp_path: Path):
     arguments = ("chat", "minilm", "--message", "Capital?", "--system", "Short.", "--max-tokens", "9")
     async with (
         serving(web.post("/v1/chat/completions", answering.complete)) as port,
-        _shell(ApiServer(_chatting(), forward_to=port), tmp_path) as shell,
+        against(ApiServer(_chatting(), forward_to=port), tmp_path) as shell,
     ):
         assert await shell.run(*arguments, stdin="not read\n") == (0, "Paris\n", "")
     assert answering.asked[0]["max_tokens"] == 9
@@ -273,7 +250,7 @@ async def test_one_message(tmp_path: Path):
 async def test_a_pod_that_does_not_take_the_connection(tmp_path: Path):
     async with serving() as port:
         closed = port
-    async with _shell(ApiServer(_chatting(), forward_to=closed), tmp_path) as shell:
+    async with against(ApiServer(_chatting(), forward_to=closed), tmp_path) as shell:
         code, out, errors = await shell.run("chat", "minilm", "--message", "x")
     assert (code, out) == (1, "")
     assert errors.startswith(f"nereid: the connection to pod minilm-{REVISION}-x7k2p was lost: ")
@@ -282,10 +259,11 @@ async def test_a_pod_that_does_not_take_the_connection(tmp_path: Path):
 
 async def test_a_user_who_may_not_forward_ports(tmp_path: Path):
     path = f"/api/v1/namespaces/default/pods/minilm-{REVISION}-x7k2p/portforward"
-    async with _shell(ApiServer(_chatting(), refused={path: 403}), tmp_path) as shell:
+    async with against(ApiServer(_chatting(), refused={path: 403}), tmp_path) as shell:
         code, _, errors = await shell.run("chat", "minilm", "--message", "x")
     words = f"no connection to pod minilm-{REVISION}-x7k2p through the API server: Handshake status 403 Forbidden"
-    assert (code, errors) == (1, f"nereid: {words}\n")
+    need = "this user needs get and create on pods/portforward in namespace default"
+    assert (code, errors) == (1, f"nereid: {words} ({need})\n")
 
 
 ERRORS: dict[str, tuple[tuple[str, ...], int, str]] = {
@@ -313,7 +291,7 @@ ERRORS: dict[str, tuple[tuple[str, ...], int, str]] = {
 @pytest.mark.parametrize(("arguments", "code", "words"), ERRORS.values(), ids=ERRORS.keys())
 async def test_an_error_is_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], code: int, words: str):
     server = ApiServer(refused={MODELS.replace("default", "closed"): 403})
-    async with _shell(server, tmp_path) as shell:
+    async with against(server, tmp_path) as shell:
         found, out, errors = await shell.run(*arguments)
     assert (found, out) == (code, "")
     assert errors.startswith("nereid: ")
@@ -322,7 +300,7 @@ async def test_an_error_is_one_clear_line(tmp_path: Path, arguments: tuple[str, 
 
 
 async def test_an_api_server_that_is_not_there_is_one_line(tmp_path: Path):
-    async with _shell(ApiServer(), tmp_path) as gone:
+    async with against(ApiServer(), tmp_path) as gone:
         shell = gone
     code, out, errors = await shell.run("status")
     assert (code, out) == (1, "")
@@ -347,7 +325,7 @@ async def test_a_person_sees_a_prompt_and_leaves_with_ctrl_c(tmp_path: Path):
     answering, out, errors = Model(answers=[["Hi"]]), io.StringIO(), io.StringIO()
     async with (
         serving(web.post("/v1/chat/completions", answering.complete)) as port,
-        _shell(ApiServer(_chatting(), forward_to=port), tmp_path) as shell,
+        against(ApiServer(_chatting(), forward_to=port), tmp_path) as shell,
     ):
         terminal = Terminal(_Keyboard("hello\n"), out, NOW)
         argv = ["chat", "minilm", "--kubeconfig", str(shell.kubeconfig)]
