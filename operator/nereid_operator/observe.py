@@ -27,6 +27,7 @@ from nereid_operator.progress import FetchProgress
 _TAKING = timedelta(seconds=10)
 
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")  # as in conditions: one word in CamelCase
+_COUNT = re.compile(r"[1-9][0-9]{0,9}")  # what anybody wrote into an annotation has to fit into status
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def job_facts(body: Body) -> JobFacts:
         failure_reason=failed.get("reason", ""),
         failure=failed.get("message", ""),
         failed_at=failed.get("lastTransitionTime", ""),
-        attempt=int(attempt) if attempt.isdecimal() else 1,
+        attempt=int(attempt) if _COUNT.fullmatch(attempt) else 1,
         terminating="deletionTimestamp" in body["metadata"],
         started=body.get("status", {}).get("startTime", ""),
         had_pods=any(body.get("status", {}).get(count) for count in ("active", "failed", "succeeded")),

@@ -44,6 +44,8 @@ from nereid_operator.writer import Writer
 REFUSED_AGAIN_SECONDS = 30.0
 # Nor that a Job goes on without a pod.
 PODLESS_AGAIN_SECONDS = 6.0
+# A failed Job that is due waits for nothing but its place in status.
+DUE_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
         yield REFUSED_AGAIN_SECONDS
     asked = still_asked(reading.resolution)
     if isinstance(asked, ResolveFailed) and asked.again_at is not None:
-        yield max((asked.again_at - now).total_seconds(), 0.0)
+        yield max((asked.again_at - now).total_seconds(), DUE_AGAIN_SECONDS)
     if isinstance(asked, Resolving | Podless) and not _has_pod(reading, asked.job):
         yield PODLESS_AGAIN_SECONDS
     if any(pod.fetch is not None for pod in reading.pods):

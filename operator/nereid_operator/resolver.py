@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.model_status import ResolvedModel, recorded_model
+from nereid_operator.api.model_status import ResolvedModel, failed_attempts, recorded_model
 from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
 from nereid_operator.errors import RefusalError
 from nereid_operator.observe import JobFacts, is_owned, job_facts, pod_facts
@@ -46,18 +46,22 @@ class Resolver:
         job, recorded = resolve_job(md, self.platform), recorded_model(status)
         await self._delete_other_jobs(job)
         try:
-            found = await self._ask(job, recorded)
+            found = await self._ask(job, recorded, failed=failed_attempts(status, job.name))
         except RefusalError as refusal:
             # A value, since it must not end the pass of a model that is known and only to be refreshed.
             found = JobRefused(refusal.reason, refusal.message)
         return kept(recorded, found, input_hash=job.input_hash)
 
-    async def _ask(self, job: ResolveJob, recorded: ResolvedModel | None) -> Resolution:
-        """Return what the Job says, making it where there is none and the question is still open."""
+    async def _ask(self, job: ResolveJob, recorded: ResolvedModel | None, *, failed: int) -> Resolution:
+        """Return what the Job says, making it where there is none and the question is still open.
+
+        `failed` is how many attempts status remembers: a Job that failed is deleted only when it is among them, so that
+        the count outlives whatever keeps the next one from being created.
+        """
         facts, pods = self._facts(job), self.writer.cache.pods(self.writer.key)
         found = resolution(recorded, facts, pods, input_hash=job.input_hash, refresh_hash=job.refresh_hash)
         if isinstance(found, NotAsked):
-            await self.writer.ensure_created(JOB, render_job(job))
+            await self.writer.ensure_created(JOB, render_job(replace(job, attempt=failed + 1)))
             return Resolving(job.name)
         if facts is None:
             return found
@@ -65,9 +69,9 @@ class Resolver:
             found = await self._look_for_report(job, facts)
         if isinstance(found, Resolving) and is_podless(facts, pods, now=self.now):
             return Podless(job.name)
-        if isinstance(found, ResolveFailed) and found.is_due(self.now):
-            _log.info("%s: asking again after %s, attempt %d", self.writer.key, found.reason, facts.attempt + 1)
-            await self.writer.recreate(JOB, render_job(replace(job, attempt=facts.attempt + 1)))
+        if isinstance(found, ResolveFailed) and found.is_due(self.now) and failed >= facts.attempt:
+            _log.info("%s: asking again after %s, attempt %d failed", self.writer.key, found.reason, facts.attempt)
+            await self.writer.delete(JOB, job.name)
             return Resolving(job.name)
         return found
 

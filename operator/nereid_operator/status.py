@@ -26,6 +26,7 @@ from nereid_operator.plan.resolution import (
     Resolved,
     ResolveFailed,
     Resolving,
+    still_asked,
 )
 from nereid_operator.plan.rollout import has_replicas
 from nereid_operator.replica_states import phase_counts, replica_states
@@ -72,6 +73,8 @@ def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, A
     }
     if model := _model(reading, previous):
         status["model"] = model
+    if attempts := _attempts(reading, previous):
+        status["resolveAttempts"] = attempts
     if reading.plan is None:
         return status | {name: previous[name] for name in ("url", "selector", "revisions") if name in previous}
     return status | {
@@ -113,6 +116,15 @@ def _model(reading: Reading, previous: Body) -> Mapping[str, Any] | None:
     return kept
 
 
+def _attempts(reading: Reading, previous: Body) -> Mapping[str, Any] | None:
+    """Return how often it was asked in vain, as long as it is asked at all."""
+    asked = still_asked(reading.resolution)
+    if isinstance(asked, ResolveFailed):
+        return asked.attempts.as_body()
+    kept: Mapping[str, Any] | None = previous.get("resolveAttempts")
+    return None if asked is None else kept
+
+
 def _memory(reading: Reading) -> Mapping[str, str]:
     memory = replica_memory(reading.plan.revision) if reading.plan else None
     return {"memory": memory} if memory else {}
@@ -147,7 +159,7 @@ def _resolved(reading: Reading) -> Condition:
         case Resolved(model, refreshing):
             reason, more = _refresh(refreshing)
             return Condition(kind, ConditionStatus.TRUE, reason, f"{_resolved_message(model)}{more}")
-        case ResolveFailed(reason, message, _):
+        case ResolveFailed(reason, message):
             return Condition(kind, ConditionStatus.FALSE, reason, message)
         case JobRefused(reason, message):
             return Condition(kind, ConditionStatus.UNKNOWN, reason, message)

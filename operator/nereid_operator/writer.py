@@ -16,7 +16,7 @@ from nereid_operator.errors import ConflictError, RefusalError, RejectedError
 from nereid_operator.observe import is_applied, is_left_by_earlier, is_owned
 from nereid_operator.refusals import refusal_reason
 from nereid_operator.render.drift import differs
-from nereid_operator.render.metadata import Manifest
+from nereid_operator.render.metadata import Manifest, labels_of
 from nereid_operator.render.workload import with_replicas
 
 _log = logging.getLogger(__name__)
@@ -45,15 +45,16 @@ class Writer:
             await self._apply(resource, manifest)
 
     async def ensure_created(self, resource: Resource, manifest: Manifest) -> None:
-        """Create the object unless it is there; for kinds that cannot be changed."""
-        if self._seen(resource, manifest) is None:
-            await self._create(resource, manifest, self._post)
+        """Create the object unless it is there; for kinds of which nothing can be changed but the labels.
 
-    async def recreate(self, resource: Resource, manifest: Manifest) -> None:
-        """Delete an object of ours and create it anew under its name; for kinds that cannot be changed."""
-        await self.delete(resource, manifest["metadata"]["name"])
-        _log.info("%s: creating %s %s", self.key, resource.kind, manifest["metadata"]["name"])
-        await self._post(resource, manifest)
+        One that is there unseen has lost them, and no watch tells of it before it has them again.
+        """
+        if self._seen(resource, manifest) is not None:
+            return
+        live = await self._create(resource, manifest, self._post)
+        if live is not None:
+            _log.info("%s: labelling %s %s", self.key, resource.kind, manifest["metadata"]["name"])
+            await self._apply(resource, labels_of(manifest, live))
 
     async def ensure_deployment(self, manifest: Manifest, *, replicas: int) -> None:
         """Create the Deployment with its replicas, which belong to `nereid-scale`; hold everything else as `nereid`.

@@ -215,11 +215,13 @@ def _current(model):
 
 
 def _forget_and_wait(kubectl, namespace, name):
-    """Hide the resolve Job and wipe the status, so that the operator asks for a Job that is there."""
-    kubectl.run("label", "jobs", "-l", f"nereid.dev/model={name}", "-n", namespace, f"{MANAGED}-")
+    """Hide the resolve Job and wipe the status, so that the operator asks for a Job that is there, and labels it."""
+    selector = f"nereid.dev/model={name}"
+    kubectl.run("label", "jobs", "-l", selector, "-n", namespace, f"{MANAGED}-")
     wipe = ("--subresource=status", "--type=merge", "-p", '{"status": null}')
     kubectl.run("patch", MODELS, name, "-n", namespace, *wipe)
     wait_for("a status", lambda: kubectl.get(MODELS, name, namespace).get("status"), seconds=30)
+    wait_for("its label", lambda: kubectl.select("jobs", namespace, f"{selector},{MANAGED}"), seconds=30)
 
 
 def _revisions(kubectl, namespace, name):

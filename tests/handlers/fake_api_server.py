@@ -261,13 +261,13 @@ class FakeApiServer(kmock.KubernetesScaffold):
             "creationTimestamp", f"2026-01-01T{self._version // 3600:02}:{self._version // 60 % 60:02}:00Z"
         )
         self.store[key] = copy.deepcopy({**body, "metadata": metadata})
-        self._tell("ADDED" if old is None else "MODIFIED", key)
+        self._tell(key, old, self.store[key])
         return self.store[key]
 
     def _delete(self, key: StoreKey) -> Object:
         self._version += 1
         body = self.store[key]
-        self._tell("DELETED", key)
+        self._tell(key, body, None)
         del self.store[key]
         for child in list(self._children(body["metadata"]["uid"])):
             self._delete(child)
@@ -278,11 +278,17 @@ class FakeApiServer(kmock.KubernetesScaffold):
             if key in self.store and any(owner["uid"] == uid for owner in body["metadata"].get("ownerReferences", ())):
                 yield key
 
-    def _tell(self, kind: str, key: StoreKey) -> None:
-        body = copy.deepcopy(self.store[key])
+    def _tell(self, key: StoreKey, old: Object | None, new: Object | None) -> None:
+        """Tell the watches; what a selector selects no more is told as deleted."""
         for resource, selector, queue in self._watchers:
-            if resource == key[0] and _selected(body, selector):
-                queue.put_nowait({"type": kind, "object": body})
+            if resource != key[0]:
+                continue
+            was, is_now = (body is not None and _selected(body, selector) for body in (old, new))
+            if was or is_now:
+                kind = "DELETED" if not is_now else "MODIFIED" if was else "ADDED"
+                version = {"resourceVersion": str(self._version)}
+                body = copy.deepcopy(new if is_now else old) or {}
+                queue.put_nowait({"type": kind, "object": {**body, "metadata": {**body["metadata"], **version}}})
 
 
 def _merged(old: Object, change: Object) -> Object:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -132,31 +131,6 @@ async def test_a_failed_job_is_told_and_not_repeated(api: FakeApiServer, operato
     assert "no such bucket" in cluster.condition(api, "Ready")["message"]
     assert len(api.all("batch/v1/jobs")) == 1
     assert not api.all("apps/v1/deployments")
-
-
-async def test_a_source_that_was_down_is_asked_again_after_a_while(api: FakeApiServer, operator: Operator):
-    cluster.apply_model(api, "s3://models/minilm")
-    now = datetime.now(UTC)
-    down = {"reason": "SourceUnreachable", "message": "no route to host."}
-    await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
-    await until(lambda: _attempts(api) == ["2"], "a second Job")
-
-    # The second wait is four minutes.
-    await cluster.exhaust_resolve_job(api, **down, ended=now - timedelta(minutes=3))
-    await until(lambda: cluster.condition(api, "Resolved")["status"] == "False", "the failure in status")
-    assert (
-        f"tried again at {now + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC" in cluster.condition(api, "Ready")["message"]
-    )
-    assert _attempts(api) == ["2"]
-
-    api.remove(cluster.JOBS, next(iter(api.all(cluster.JOBS))))
-    await cluster.finish_resolve_job(api, digest="a")
-    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the model to be resolved")
-    assert _attempts(api) == ["1"]
-
-
-def _attempts(api: FakeApiServer) -> list[str]:
-    return [job["metadata"]["annotations"]["nereid.dev/attempt"] for job in api.all(cluster.JOBS).values()]
 
 
 async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, operator: Operator):

@@ -1,4 +1,4 @@
-"""Status of a ModelDeployment: the types behind its schema, and the resolved facts, which are also memory.
+"""Status of a ModelDeployment: the types behind its schema. The resolved facts and failed attempts are also memory.
 
 Comes in: what the resolve Job reported, or an earlier status. Goes out: `ResolvedModel`, and the schema for the CRD.
 """
@@ -48,6 +48,17 @@ class ResolvedModel(ApiType):
     def as_body(self) -> dict[str, Any]:
         """Return the facts with the API's field names, those that are known."""
         return self.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+
+class ResolveAttempts(ApiType):
+    """How often the resolve Job of one question has failed; it sets how long the next one waits."""
+
+    job_name: str = Field(max_length=63, description="The Job; its name says what is asked.")
+    failed: int = Field(ge=0, description="Jobs of that name that failed.", json_schema_extra={"format": "int64"})
+
+    def as_body(self) -> dict[str, Any]:
+        """Return it with the API's field names."""
+        return self.model_dump(by_alias=True, mode="json")
 
 
 class ModelStatus(ResolvedModel):
@@ -115,6 +126,9 @@ class Status(ApiType):
     )
     url: Text | None = Field(default=None, description="Where the model answers inside the cluster.")
     model: ModelStatus | None = Field(default=None, description="What the model is, exactly.")
+    resolve_attempts: ResolveAttempts | None = Field(
+        default=None, description="How often it was asked in vain what the model is; absent when it is known."
+    )
     replicas: int = Field(default=0, description="Pods of the current revision.")
     ready_replicas: int = Field(default=0, description="Pods of the current revision that answer.")
     selector: Text | None = Field(default=None, description="Label selector of the pods counted in replicas.")
@@ -127,6 +141,15 @@ class Status(ApiType):
 def status_schema() -> dict[str, Any]:
     """Return pydantic's own JSON schema of the status; api/schema.py makes it structural."""
     return Status.model_json_schema(by_alias=True)
+
+
+def failed_attempts(status: Body, job_name: str) -> int:
+    """Return how many Jobs of a name status remembers to have failed."""
+    try:
+        recorded = ResolveAttempts.model_validate(status.get("resolveAttempts"))
+    except ValidationError:
+        return 0
+    return recorded.failed if recorded.job_name == job_name else 0
 
 
 def recorded_model(status: Body) -> ResolvedModel | None:

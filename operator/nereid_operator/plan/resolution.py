@@ -9,7 +9,8 @@ Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
 Job failed with exit code 3 ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
 Job failed otherwise        ──► ResolveFailed     (asked again after 2 min, 4 min … at most 1 h; always after 2 min
-                                                   when it got no farther than its own namespace)
+                                                   when it got no farther than its own namespace);
+                                                   status remembers the count before the Job is deleted
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from nereid_operator.api.conditions import NAMESPACE_REASONS, Reason
-from nereid_operator.api.model_status import ResolvedModel
+from nereid_operator.api.model_status import ResolveAttempts, ResolvedModel
 from nereid_operator.observe import JobFacts, PodFacts, report
 
 FIRST_WAIT = timedelta(minutes=2)
@@ -76,11 +77,15 @@ class ReportLost:
 
 @dataclass(frozen=True, slots=True)
 class ResolveFailed:
-    """The Job failed; reason and message are its own. `again_at` is None when asking again cannot mend it."""
+    """The Job failed; reason and message are its own. `again_at` is None when asking again cannot mend it.
+
+    `attempts` is what status has to remember before the Job makes room for the next.
+    """
 
     reason: str
     message: str
     again_at: datetime | None
+    attempts: ResolveAttempts
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is time to ask again."""
@@ -159,6 +164,7 @@ def _found(messages: Iterable[str], job: JobFacts, *, input_hash: str, refresh_h
             Reason.RESOLVE_FAILED,
             f"Job {job.name} reported {field} as {detail['input']!r}: {detail['msg']}. {_advice(job, None)}",
             None,
+            _attempts(job),
         )
 
 
@@ -183,7 +189,11 @@ def _failure(messages: Iterable[str], job: JobFacts) -> Resolution:
 
 def _failed(reason: str, why: str, job: JobFacts) -> ResolveFailed:
     again_at = _again_at(job, reason)
-    return ResolveFailed(reason, f"{why.rstrip('. ')}. {_advice(job, again_at)}", again_at)
+    return ResolveFailed(reason, f"{why.rstrip('. ')}. {_advice(job, again_at)}", again_at, _attempts(job))
+
+
+def _attempts(job: JobFacts) -> ResolveAttempts:
+    return ResolveAttempts(job_name=job.name, failed=job.attempt)
 
 
 def _again_at(job: JobFacts, reason: str) -> datetime | None:

@@ -10,6 +10,7 @@ from nereid_operator.api.resources import (
     LABEL_REVISION,
     MANAGED_BY,
     MODEL_DEPLOYMENT,
+    Body,
 )
 from nereid_operator.plan.ir import Owner
 
@@ -65,4 +66,14 @@ def metadata(owner: Owner, name: str, object_labels: dict[str, str]) -> dict[str
                 "blockOwnerDeletion": True,
             }
         ],
+    }
+
+
+def labels_of(manifest: Manifest, live: Body) -> Manifest:
+    """Return the part of a manifest that labels this very object, and says nothing else of it."""
+    identity = {"name": manifest["metadata"]["name"], "namespace": manifest["metadata"]["namespace"]}
+    return {
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "metadata": {**identity, "uid": live["metadata"]["uid"], "labels": manifest["metadata"]["labels"]},
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nereid_operator.api.model_status import ResolveAttempts
 from nereid_operator.observe import job_facts, pod_facts
 from nereid_operator.plan.resolution import (
     ReportLost,
@@ -17,6 +18,7 @@ from nereid_operator.plan.resolution import (
 )
 
 ENDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+ONCE = ResolveAttempts(job_name="m-resolve-1", failed=1)
 SAID = '{"reason": "SourceUnreachable", "message": "no route."}'
 
 
@@ -57,13 +59,13 @@ def test_each_wait_is_twice_the_one_before_and_an_hour_at_most(attempt: int, min
 def test_the_message_says_when_it_is_tried_again_and_how_to_try_at_once():
     found = _resolution(_job())
     advice = "It is tried again at 2026-03-04 05:08 UTC, or at once when the Job m-resolve-1 is deleted."
-    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", ENDED + timedelta(minutes=2))
+    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", ENDED + timedelta(minutes=2), ONCE)
 
 
 def test_what_trying_again_cannot_mend_stays():
     advice = "Edit spec.model, or delete the Job m-resolve-1 to try again."
     found = _resolution(_job("PodFailurePolicy"))
-    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", None)
+    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", None, ONCE)
 
 
 def test_a_job_that_ran_out_of_time_is_asked_again():
