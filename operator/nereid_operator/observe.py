@@ -14,6 +14,8 @@ from typing import Any
 from nereid_operator.amounts import Amounts
 from nereid_operator.api.resources import (
     ANNOTATION_ATTEMPT,
+    ANNOTATION_REPLICAS,
+    ANNOTATION_SERVING_REPLICAS,
     JOB,
     LABEL_JOB_NAME,
     LABEL_REVISION,
@@ -28,6 +30,7 @@ _TAKING = timedelta(seconds=10)
 
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")  # as in conditions: one word in CamelCase
 _COUNT = re.compile(r"[1-9][0-9]{0,9}")  # what anybody wrote into an annotation has to fit into status
+_REPLICAS = re.compile(r"[0-9]{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,19 @@ class DeploymentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What served when a question was asked: `kept` pods, while `replicas` were wanted of what was asked about."""
+
+    replicas: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobFacts:
     """A Job. What is said of its failure is empty unless it failed.
 
     `failure_reason` is the Job controller's, `failed_at` and `started` RFC 3339 times; `attempt` counts the Jobs of
-    this name from 1.
+    this name from 1. `meanwhile` is None when nothing served.
     """
 
     name: str
@@ -117,6 +128,7 @@ class JobFacts:
     terminating: bool
     started: str
     had_pods: bool
+    meanwhile: Meanwhile | None
 
 
 def pod_facts(body: Body) -> PodFacts:
@@ -224,7 +236,8 @@ def job_facts(body: Body) -> JobFacts:
     """Return what matters of a Job."""
     conditions = _conditions(body.get("status", {}))
     failed = conditions.get("Failed", {})
-    attempt: str = body["metadata"].get("annotations", {}).get(ANNOTATION_ATTEMPT, "")
+    annotations = body["metadata"].get("annotations", {})
+    attempt: str = annotations.get(ANNOTATION_ATTEMPT, "")
     return JobFacts(
         name=body["metadata"]["name"],
         uid=body["metadata"].get("uid", ""),
@@ -237,7 +250,19 @@ def job_facts(body: Body) -> JobFacts:
         terminating="deletionTimestamp" in body["metadata"],
         started=body.get("status", {}).get("startTime", ""),
         had_pods=any(body.get("status", {}).get(count) for count in ("active", "failed", "succeeded")),
+        meanwhile=_meanwhile(annotations),
     )
+
+
+def _meanwhile(annotations: Mapping[str, str]) -> Meanwhile | None:
+    counts = [annotations.get(name, "") for name in (ANNOTATION_REPLICAS, ANNOTATION_SERVING_REPLICAS)]
+    return Meanwhile(*map(int, counts)) if all(map(_REPLICAS.fullmatch, counts)) else None
+
+
+def accelerators(deployment: Body) -> int:
+    """Return how many devices each pod of a Deployment asks for: what is named like one."""
+    asked = pod_requests(deployment["spec"]["template"]["spec"])
+    return int(sum(pieces for name, pieces in asked.items() if "/" in name))
 
 
 def selected_revision(service: Body | None) -> str:

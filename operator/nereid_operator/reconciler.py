@@ -1,16 +1,16 @@
 """reconcile(): validate → judge → resolve → plan → render → apply → status, for one ModelDeployment.
 
 Called by the work queue with a key. Safe to repeat: it looks at state, never at events, and writes only what differs.
-A spec that is invalid, forbidden by a ServingPolicy or cannot be resolved ends the pass before anything is touched, so
-what serves goes on serving.
+A spec that is invalid, forbidden by a ServingPolicy or cannot be resolved ends the pass before anything new begins, and
+what serves is looked after (upkeep.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nereid_operator.api.conditions import Reason
-from nereid_operator.api.model_deployment import ModelDeployment
+from nereid_operator.api.model_deployment import ModelDeployment, wanted_replicas
+from nereid_operator.api.model_status import recorded_stable
 from nereid_operator.api.resources import DEPLOYMENT, LABEL_NAMESPACE, NAMESPACE, Body, Key
 from nereid_operator.api.serving_policy import Policy
 from nereid_operator.api.validation import validate
@@ -20,8 +20,9 @@ from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.outcome import Outcome, Result
 from nereid_operator.plan.ir import Plan, Platform
-from nereid_operator.plan.planner import make_plan, surroundings
-from nereid_operator.plan.policy import Judgement, governing, judge
+from nereid_operator.plan.limits import limits
+from nereid_operator.plan.planner import make_plan
+from nereid_operator.plan.policy import governing, judge
 from nereid_operator.plan.resolution import (
     JobRefused,
     NotAsked,
@@ -31,13 +32,15 @@ from nereid_operator.plan.resolution import (
     Resolving,
     still_asked,
 )
+from nereid_operator.plan.rollout import serving_deployment
 from nereid_operator.policy_reporter import report_policy
 from nereid_operator.progress import FetchProgress
-from nereid_operator.render.children import Child, protecting, serving, surrounding
+from nereid_operator.render.children import protecting, serving
 from nereid_operator.reporter import Reporter
 from nereid_operator.resolver import Resolver
-from nereid_operator.status import Problem, Reading
+from nereid_operator.status import Reading
 from nereid_operator.status_writes import FIGURES_SECONDS
+from nereid_operator.upkeep import Caretaker, problem_of
 from nereid_operator.writer import Writer
 
 # Nothing tells us when a quota is raised or a name becomes free, so a refused pass looks again by itself.
@@ -76,38 +79,33 @@ class Reconciler:
         return Outcome(result, min(due, default=None), report.reason, report.message)
 
     async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
-        """Validate, resolve, plan and apply as far as the state allows, and return what was learnt."""
-        reading = self._blank(key, body)
+        """Validate, judge, resolve, plan and apply as far as the state allows, and return what was learnt."""
+        reading, policies = self._blank(key, body), await self._policies(key.namespace)
+        allowed = limits(policies)
+        writer = Writer(self.cache, self.kube, key, body["metadata"]["uid"])
+        caretaker = Caretaker(writer, allowed.narrowed(self.platform), allowed, _serving(reading, body))
         valid = validate(body)
         if not isinstance(valid, ModelDeployment):
-            return replace(reading, violations=valid)
-        judgement = judge(valid, await self._policies(key.namespace))
-        md, platform = judgement.md, judgement.narrowed(self.platform)
+            return await caretaker.look_after(replace(reading, violations=valid), wanted_replicas(body))
+        judgement = judge(valid, policies)
+        md = judgement.md
         reading = replace(reading, violations=judgement.violations, wanted_replicas=md.spec.replicas)
-        writer = Writer(self.cache, self.kube, key, md.metadata.uid)
+        if judgement.violations:
+            return await caretaker.look_after(reading, md.spec.replicas)
+        if problem := await caretaker.surround():
+            return await caretaker.look_after(replace(reading, problem=problem), md.spec.replicas)
+        resolver = Resolver(writer, caretaker.platform, now, caretaker.serving)
         try:
-            if judgement.violations:
-                await self._enclose(writer, judgement)
-                return reading
-            await _apply(writer, surrounding(surroundings(md, platform)))
-            found = await Resolver(writer, platform, now).resolve(md, body.get("status", {}))
+            found = await resolver.resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
             if not isinstance(found, Resolved):
-                return reading
-            plan = self._plan(md, platform, found)
+                return await caretaker.look_after(reading, resolver.wanted_meanwhile(md, found))
+            plan = self._plan(md, caretaker.platform, found, caretaker.serving)
             reading = replace(reading, plan=plan)
             await _roll_out(writer, plan)
-        except RefusalError as refusal:
-            return replace(reading, problem=Problem(refusal.reason, refusal.message))
-        except RejectedError as error:
-            return replace(reading, problem=Problem(Reason.APPLY_REFUSED, f"The API server refused {error.message}"))
+        except (RefusalError, RejectedError) as error:
+            return replace(reading, problem=problem_of(error))
         return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
-
-    async def _enclose(self, writer: Writer, judgement: Judgement) -> None:
-        """Keep the pods of a forbidden model, which go on serving, inside the networks that its policies leave open."""
-        if judgement.knows_networks and self.cache.pods(writer.key):
-            platform = judgement.narrowed(self.platform)
-            await _apply(writer, surrounding(surroundings(judgement.md, platform)))
 
     async def _policies(self, namespace: str) -> tuple[Policy, ...]:
         """Return the policies of a namespace; one so new that no watch has told of it is read from the server."""
@@ -133,17 +131,22 @@ class Reconciler:
             pods=tuple(replace(pod, fetch=self.fetch_of(pod)) for pod in self.cache.pods(key)),
         )
 
-    def _plan(self, md: ModelDeployment, platform: Platform, found: Resolved) -> Plan:
+    def _plan(self, md: ModelDeployment, platform: Platform, found: Resolved, serving: DeploymentFacts | None) -> Plan:
         return make_plan(
             md,
             found.model,
             platform,
             deployments=self._deployments(md.key, md.metadata.uid),
-            selected_revision=selected_revision(self.cache.service(md.key)),
+            selected_revision=serving.revision if serving else "",
         )
 
     def _deployments(self, key: Key, uid: str) -> tuple[DeploymentFacts, ...]:
         return tuple(deployment_facts(body) for body in self.cache.deployments(key) if is_owned(body, uid))
+
+
+def _serving(reading: Reading, body: Body) -> DeploymentFacts | None:
+    recorded = recorded_stable(body.get("status", {}))
+    return serving_deployment(reading.deployments, selected=reading.stable, recorded=recorded)
 
 
 def _again_seconds(reading: Reading, now: datetime) -> Iterator[float]:
@@ -169,20 +172,9 @@ def _has_pod(reading: Reading, job: str) -> bool:
 
 async def _roll_out(writer: Writer, plan: Plan) -> None:
     """Write what differs: new before old, and the Service before the pods that it leaves behind go."""
-    await _apply(writer, serving(plan))
+    await writer.apply(serving(plan))
     for target in plan.rollout.targets:
         await writer.scale(target.deployment, target.replicas)
     for name in plan.rollout.removed:
         await writer.delete(DEPLOYMENT, name)
-    await _apply(writer, protecting(plan))
-
-
-async def _apply(writer: Writer, children: Iterable[Child]) -> None:
-    """Write each object that shall be there, delete each that shall not."""
-    for child in children:
-        if child.manifest is None:
-            await writer.delete(child.resource, child.name)
-        elif child.replicas is not None:
-            await writer.ensure_deployment(child.manifest, replicas=child.replicas)
-        else:
-            await writer.ensure(child.resource, child.manifest)
+    await writer.apply(protecting(plan))

@@ -11,7 +11,7 @@ from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, failed_attempts, recorded_model
 from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
 from nereid_operator.errors import RefusalError
-from nereid_operator.observe import JobFacts, is_owned, job_facts, pod_facts
+from nereid_operator.observe import DeploymentFacts, JobFacts, is_owned, job_facts, pod_facts
 from nereid_operator.plan.ir import Platform, ResolveJob
 from nereid_operator.plan.planner import resolve_job
 from nereid_operator.plan.resolution import (
@@ -27,6 +27,7 @@ from nereid_operator.plan.resolution import (
     kept,
     resolution,
 )
+from nereid_operator.plan.rollout import wanted_meanwhile
 from nereid_operator.render.job import job as render_job
 from nereid_operator.writer import Writer
 
@@ -40,10 +41,11 @@ class Resolver:
     writer: Writer
     platform: Platform
     now: datetime
+    serving: DeploymentFacts | None
 
     async def resolve(self, md: ModelDeployment, status: Body) -> Resolution:
         """Return what is known of the model, asking by a Job when nothing is."""
-        job, recorded = resolve_job(md, self.platform), recorded_model(status)
+        job, recorded = self._job(md), recorded_model(status)
         await self._delete_other_jobs(job)
         try:
             found = await self._ask(job, recorded, failed=failed_attempts(status, job.name))
@@ -51,6 +53,19 @@ class Resolver:
             # A value, since it must not end the pass of a model that is known and only to be refreshed.
             found = JobRefused(refusal.reason, refusal.message)
         return kept(recorded, found, input_hash=job.input_hash)
+
+    def wanted_meanwhile(self, md: ModelDeployment, found: Resolution) -> int | None:
+        """Return how many pods shall go on serving without an answer; None for as many as there are.
+
+        A Job that is not there while it is at work goes to make room for the next, and what it remembered with it.
+        """
+        facts = self._facts(self._job(md))
+        if facts is None and isinstance(found, Resolving):
+            return None
+        return wanted_meanwhile(md.spec.replicas, facts.meanwhile if facts else None)
+
+    def _job(self, md: ModelDeployment) -> ResolveJob:
+        return resolve_job(md, self.platform, kept=None if self.serving is None else self.serving.spec_replicas)
 
     async def _ask(self, job: ResolveJob, recorded: ResolvedModel | None, *, failed: int) -> Resolution:
         """Return what the Job says, making it where there is none and the question is still open.

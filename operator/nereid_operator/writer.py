@@ -5,7 +5,7 @@ follows before the watch has told does not write again.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from nereid_operator.api.conditions import Reason
@@ -15,6 +15,7 @@ from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ConflictError, RefusalError, RejectedError
 from nereid_operator.observe import is_applied, is_left_by_earlier, is_owned
 from nereid_operator.refusals import refusal_reason
+from nereid_operator.render.children import Child
 from nereid_operator.render.drift import differs
 from nereid_operator.render.metadata import Manifest, labels_of
 from nereid_operator.render.workload import with_replicas
@@ -36,6 +37,16 @@ class Writer:
     kube: KubeClient
     key: Key
     uid: str
+
+    async def apply(self, children: Iterable[Child]) -> None:
+        """Write each object that shall be there, delete each that shall not."""
+        for child in children:
+            if child.manifest is None:
+                await self.delete(child.resource, child.name)
+            elif child.replicas is not None:
+                await self.ensure_deployment(child.manifest, replicas=child.replicas)
+            else:
+                await self.ensure(child.resource, child.manifest)
 
     async def ensure(self, resource: Resource, manifest: Manifest) -> None:
         """Make the object say what the manifest says."""

@@ -66,15 +66,16 @@ async def test_a_policy_that_tightens_leaves_what_serves_and_is_lifted_at_once(a
     await _accepted(api)
 
 
-async def test_scaling_beyond_the_limit_changes_no_replica(api: FakeApiServer, operator: Operator):
+async def test_scaling_beyond_the_limit_ends_at_the_limit(api: FakeApiServer, operator: Operator):
     _policy(api, "shared", maxReplicas=2)
     await _in_force(api, "shared")
     deployment = await cluster.serve(api, "s3://models/minilm")
     api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 3}})
     await _forbidden(api, "is 3", "at most 2")
-    assert cluster.replicas(api, deployment) == 1
-    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 2}})
-    await until(lambda: cluster.replicas(api, deployment) == 2, "two replicas")
+    await until(lambda: cluster.replicas(api, deployment) == 2, "the two that are allowed")
+    api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 1}})
+    await _accepted(api)
+    await until(lambda: cluster.replicas(api, deployment) == 1, "one replica")
 
 
 async def test_the_label_of_a_namespace_decides(api: FakeApiServer, operator: Operator):

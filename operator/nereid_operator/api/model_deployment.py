@@ -7,7 +7,7 @@ api/validation.py turns into sentences. Every field here works; a field whose fe
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
 from nereid_operator.api.pod import Pod
@@ -104,11 +104,14 @@ class Model(ApiType):
     )
 
 
+Replicas = Annotated[int, Field(ge=0, le=1000, description="Pods that serve the model; also set by kubectl scale.")]
+
+
 class Spec(ApiType):
     """What is wanted."""
 
     model: Model = Field(description="Which model is served.")
-    replicas: int = Field(default=1, ge=0, le=1000, description="Pods that serve the model; also set by kubectl scale.")
+    replicas: Replicas = 1
     runtime: Runtime = Field(default_factory=Runtime, description="How a replica runs.")
     pod: Pod | None = Field(default=None, description="What is added to the pods of the model.")
 
@@ -153,3 +156,14 @@ def spec_schema() -> dict[str, Any]:
 def parse(body: Body) -> ModelDeployment:
     """Return the checked object; pydantic's ValidationError names each wrong field."""
     return ModelDeployment.model_validate(body)
+
+
+_REPLICAS: TypeAdapter[int] = TypeAdapter(Replicas)
+
+
+def wanted_replicas(body: Body) -> int | None:
+    """Return spec.replicas of an object of which other fields are wrong; None when this one is."""
+    try:
+        return _REPLICAS.validate_python(body.get("spec", {}).get("replicas", 1))
+    except ValidationError:
+        return None

@@ -158,3 +158,8 @@ def recorded_model(status: Body) -> ResolvedModel | None:
         return ResolvedModel.model_validate(status.get("model"))
     except ValidationError:
         return None
+
+
+def recorded_stable(status: Body) -> str:
+    """Return the revision that requests went to when status was written; empty when it names none."""
+    return str(status.get("revisions", {}).get("stable", ""))

@@ -70,6 +70,8 @@ LABEL_REVISION = "nereid.dev/revision"
 LABEL_SYSTEM = "nereid.dev/system"  # on the pods of the chart, which may reach every port of a model's pods
 ANNOTATION_REFRESH = "nereid.dev/refresh"
 ANNOTATION_ATTEMPT = "nereid.dev/attempt"
+ANNOTATION_REPLICAS = "nereid.dev/replicas"
+ANNOTATION_SERVING_REPLICAS = "nereid.dev/serving-replicas"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 MANAGED_BY = "nereid"
 OWNED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"

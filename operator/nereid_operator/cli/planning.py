@@ -22,6 +22,7 @@ from nereid_operator.cli.manifests import model_deployments, placed, unknown_fie
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
 from nereid_operator.cli.terminal import Terminal
 from nereid_operator.plan.ir import Image, Network, Platform
+from nereid_operator.plan.limits import limits
 from nereid_operator.plan.policy import judge
 
 _Answer = TypeVar("_Answer")
@@ -48,11 +49,12 @@ def _answer(arguments: argparse.Namespace, cluster: Cluster | None, body: Body, 
     if not isinstance(md, ModelDeployment):
         return refusal(name, md), 1
     notes = list(said)
-    judgement = judge(md, _policies(cluster, md, notes))
+    policies = _policies(cluster, md, notes)
+    judgement = judge(md, policies)
     if judgement.violations:
         return refusal(name, judgement.violations), 1
     situation = _situation(arguments, cluster, judgement.md, body, notes)
-    return report(judgement.md, replace(situation, platform=judgement.narrowed(situation.platform))), 0
+    return report(judgement.md, replace(situation, platform=limits(policies).narrowed(situation.platform))), 0
 
 
 def _policies(cluster: Cluster | None, md: ModelDeployment, notes: list[str]) -> tuple[Policy, ...]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nereid_operator.observe import Meanwhile
+
 ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
@@ -129,7 +131,7 @@ class ResolveJob:
     """One resolve Job; `attempt` counts from 1.
 
     The input hash says which part of the spec its answer is for, the refresh hash for which value of the annotation;
-    it is empty when there is none.
+    it is empty when there is none. `meanwhile` is what goes on serving until the answer is there; None for nothing.
     """
 
     owner: Owner
@@ -144,6 +146,7 @@ class ResolveJob:
     attempt: int
     placement: Placement | None
     proxy: Proxy | None
+    meanwhile: Meanwhile | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,5 +249,14 @@ class Plan:
     surroundings: Surroundings
     revision: Revision
     replicas: int
+    rollout: Rollout
+    max_unavailable: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What goes on for the revision that serves, while there is no plan for the newest spec."""
+
+    owner: Owner
     rollout: Rollout
     max_unavailable: int | None

@@ -10,7 +10,7 @@ from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import duration_microseconds
 from nereid_operator.api.runtime import Accelerator as AcceleratorSpec
 from nereid_operator.api.runtime import Device, Runtime
-from nereid_operator.observe import DeploymentFacts
+from nereid_operator.observe import DeploymentFacts, Meanwhile
 from nereid_operator.plan import capacity
 from nereid_operator.plan.ir import (
     Accelerator,
@@ -25,11 +25,12 @@ from nereid_operator.plan.ir import (
     Rollout,
     Surroundings,
     Timing,
+    Upkeep,
     Workload,
 )
 from nereid_operator.plan.names import deployment_name, input_hash, refresh_hash, resolve_job_name, revision_hash
 from nereid_operator.plan.overlay import pod_overlay, resolve_placement
-from nereid_operator.plan.rollout import roll_out
+from nereid_operator.plan.rollout import keep, roll_out
 
 RESOLVE_RETRIES = 2
 RESOLVE_DEADLINE_SECONDS = 600
@@ -37,13 +38,8 @@ DRAIN_SECONDS = 60
 MAX_UNAVAILABLE = 1
 
 
-def surroundings(md: ModelDeployment, platform: Platform) -> Surroundings:
-    """Return what has to be there before any pod; known from the spec alone."""
-    return Surroundings(_owner(md), platform.network)
-
-
-def resolve_job(md: ModelDeployment, platform: Platform) -> ResolveJob:
-    """Return the Job that answers what the model is."""
+def resolve_job(md: ModelDeployment, platform: Platform, *, kept: int | None = None) -> ResolveJob:
+    """Return the Job that answers what the model is; `kept` is how many pods serve until then, None for nothing."""
     model, placement = md.spec.model, resolve_placement(md.spec.pod, platform.image_pull_secrets)
     refresh = refresh_hash(md.refresh)
     source = _source(model, platform, revision=model.revision, digest=model.digest)
@@ -62,6 +58,7 @@ def resolve_job(md: ModelDeployment, platform: Platform) -> ResolveJob:
         attempt=1,
         placement=placement,
         proxy=platform.proxy,
+        meanwhile=None if kept is None else Meanwhile(md.spec.replicas, kept),
     )
 
 
@@ -80,7 +77,7 @@ def make_plan(
     rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
     return Plan(
         owner=owner,
-        surroundings=surroundings(md, platform),
+        surroundings=Surroundings(owner, platform.network),
         revision=Revision(
             owner=owner,
             name=deployment_name(owner.name, revision),
@@ -95,6 +92,12 @@ def make_plan(
         rollout=rollout,
         max_unavailable=_max_unavailable(owner.name, rollout),
     )
+
+
+def make_upkeep(owner: Owner, serving: DeploymentFacts, *, wanted: int | None, most: int | None) -> Upkeep:
+    """Return what goes on without a plan; `wanted` and `most` as in rollout.keep."""
+    rollout = keep(serving, wanted=wanted, most=most)
+    return Upkeep(owner, rollout, _max_unavailable(owner.name, rollout))
 
 
 def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platform) -> Workload:

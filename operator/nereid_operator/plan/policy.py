@@ -6,9 +6,8 @@ names, so that the first one that says something about a field wins.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
-from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.destinations import is_within
@@ -19,7 +18,6 @@ from nereid_operator.api.serving_policy import BrokenPolicy, Policy, ServingPoli
 from nereid_operator.api.validation import Violation
 from nereid_operator.plan.contacts import contacts
 from nereid_operator.plan.defaults import with_defaults
-from nereid_operator.plan.ir import Platform
 from nereid_operator.plan.planner import planned_accelerator
 
 _SHOWN_HOSTS = 5
@@ -27,30 +25,13 @@ _SHOWN_HOSTS = 5
 _DEVICES_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 _NO_DEVICES = ("", "none", "void")
 
-IPNetwork = IPv4Network | IPv6Network
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The ModelDeployment with the platform's defaults, and everything that forbids it.
-
-    `egress_cidrs` are the networks that all policies allow; None when none of them names any.
-    """
+    """The ModelDeployment with the platform's defaults, and everything that forbids it."""
 
     md: ModelDeployment
     violations: tuple[Violation, ...]
-    egress_cidrs: tuple[str, ...] | None = None
-
-    @property
-    def knows_networks(self) -> bool:
-        """Return whether every policy could be read: which networks those would allow that could not, nobody knows."""
-        return all(violation.reason != Reason.POLICY_INVALID for violation in self.violations)
-
-    def narrowed(self, platform: Platform) -> Platform:
-        """Return the platform's settings with the networks that its policies leave open."""
-        if platform.network is None or self.egress_cidrs is None:
-            return platform
-        return replace(platform, network=replace(platform.network, egress_cidrs=self.egress_cidrs))
 
 
 def governing(policies: Iterable[Policy], labels: Mapping[str, str]) -> tuple[Policy, ...]:
@@ -67,35 +48,7 @@ def judge(md: ModelDeployment, policies: Iterable[Policy]) -> Judgement:
     readable = [policy for policy in policies if isinstance(policy, ServingPolicy)]
     effective = reduce(with_defaults, (policy.spec.defaults for policy in readable), md)
     violations = tuple(found for policy in readable for found in _violations(policy, effective))
-    return Judgement(effective, violations, _egress_cidrs(readable))
-
-
-def _egress_cidrs(policies: Iterable[ServingPolicy]) -> tuple[str, ...] | None:
-    lists: list[list[IPNetwork]] = [
-        [ip_network(cidr) for cidr in policy.spec.allowed_cidrs]
-        for policy in policies
-        if policy.spec.allowed_cidrs is not None
-    ]
-    if not lists:
-        return None
-    common: list[IPNetwork] = reduce(_common, lists)
-    return tuple(map(str, common))
-
-
-def _common(some: list[IPNetwork], others: list[IPNetwork]) -> list[IPNetwork]:
-    """Return what two lists of networks have in common: two networks lie inside each other or apart."""
-    smaller = (min(one, other, key=_size) for one in some for other in others if _overlap(one, other))
-    return sorted(
-        set(smaller), key=lambda network: (network.version, network.network_address.packed, network.prefixlen)
-    )
-
-
-def _size(network: IPNetwork) -> int:
-    return network.num_addresses
-
-
-def _overlap(one: IPNetwork, other: IPNetwork) -> bool:
-    return one.version == other.version and one.overlaps(other)
+    return Judgement(effective, violations)
 
 
 def _unreadable(policy: BrokenPolicy) -> Violation:

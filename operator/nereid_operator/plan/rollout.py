@@ -13,7 +13,7 @@ status changes nothing; going back A → B → A scales A's Deployment up again.
 
 from collections.abc import Iterable
 
-from nereid_operator.observe import DeploymentFacts
+from nereid_operator.observe import DeploymentFacts, Meanwhile
 from nereid_operator.plan.ir import ReplicaTarget, Rollout
 from nereid_operator.plan.names import deployment_name
 
@@ -36,6 +36,32 @@ def roll_out(
         ),
         removed=tuple(sorted(facts.name for facts in by_revision.values() if facts.revision not in kept)),
     )
+
+
+def keep(serving: DeploymentFacts, *, wanted: int | None, most: int | None) -> Rollout:
+    """Return how the revision that serves goes on while nothing can be rolled out.
+
+    `wanted` is how many pods it shall have, None to leave them as they are; beyond `most` none are added, and none that
+    are wanted go: a limit takes nothing away.
+    """
+    replicas = serving.spec_replicas if wanted is None else wanted
+    if most is not None:
+        replicas = min(replicas, max(serving.spec_replicas, most))
+    target = ReplicaTarget(serving.name, replicas)
+    return Rollout(current=serving.revision, stable=serving.revision, targets=(target,), removed=())
+
+
+def wanted_meanwhile(replicas: int, meanwhile: Meanwhile | None) -> int:
+    """Return how many pods shall serve while a model is asked about: what came with the question is for its answer."""
+    return meanwhile.kept if meanwhile is not None and meanwhile.replicas == replicas else replicas
+
+
+def serving_deployment(
+    deployments: Iterable[DeploymentFacts], *, selected: str, recorded: str
+) -> DeploymentFacts | None:
+    """Return the Deployment that requests go to: what the Service names or, where that is nothing, what status does."""
+    by_revision = {facts.revision: facts for facts in deployments}
+    return by_revision.get(selected) or by_revision.get(recorded)
 
 
 def has_replicas(facts: DeploymentFacts | None, replicas: int) -> bool:

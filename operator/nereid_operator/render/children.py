@@ -14,7 +14,7 @@ from nereid_operator.api.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
-from nereid_operator.plan.ir import Plan, Surroundings
+from nereid_operator.plan.ir import Plan, Surroundings, Upkeep
 from nereid_operator.plan.names import account_name
 from nereid_operator.render.account import service_account
 from nereid_operator.render.budget import disruption_budget
@@ -44,13 +44,19 @@ def surrounding(surroundings: Surroundings) -> tuple[Child, ...]:
 
 def serving(plan: Plan) -> tuple[Child, ...]:
     """Return the pods of the wanted revision, and the way to those that serve."""
-    return (
-        Child(DEPLOYMENT, plan.revision.name, deployment(plan.revision), plan.replicas),
-        Child(SERVICE, plan.owner.name, service(plan.owner, plan.rollout.stable)),
-    )
+    return (Child(DEPLOYMENT, plan.revision.name, deployment(plan.revision), plan.replicas), _way(plan))
 
 
-def protecting(plan: Plan) -> tuple[Child, ...]:
+def keeping(upkeep: Upkeep) -> tuple[Child, ...]:
+    """Return what pods that serve have around them."""
+    return (_way(upkeep), *protecting(upkeep))
+
+
+def _way(plan: Plan | Upkeep) -> Child:
+    return Child(SERVICE, plan.owner.name, service(plan.owner, plan.rollout.stable))
+
+
+def protecting(plan: Plan | Upkeep) -> tuple[Child, ...]:
     """Return what comes last, so that nothing that serves waits for it."""
     unavailable = plan.max_unavailable
     budget = (

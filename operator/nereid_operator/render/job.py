@@ -5,7 +5,7 @@ Exit code 3 says that trying again cannot mend it: the Job fails at once. Evicte
 
 from typing import Any
 
-from nereid_operator.api.resources import ANNOTATION_ATTEMPT, JOB
+from nereid_operator.api.resources import ANNOTATION_ATTEMPT, ANNOTATION_REPLICAS, ANNOTATION_SERVING_REPLICAS, JOB
 from nereid_operator.plan.ir import ResolveJob
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata
 from nereid_operator.render.overlay import placement_fields, present, variables
@@ -32,7 +32,7 @@ def job(plan: ResolveJob) -> Manifest:
         "kind": JOB.kind,
         "metadata": {
             **metadata(plan.owner, plan.name, object_labels),
-            "annotations": {ANNOTATION_ATTEMPT: str(plan.attempt)},
+            "annotations": {ANNOTATION_ATTEMPT: str(plan.attempt), **_meanwhile(plan)},
         },
         "spec": {
             "backoffLimit": plan.retries,
@@ -48,6 +48,15 @@ def job(plan: ResolveJob) -> Manifest:
             },
             "template": {"metadata": {"labels": object_labels}, "spec": _pod(plan)},
         },
+    }
+
+
+def _meanwhile(plan: ResolveJob) -> dict[str, str]:
+    if plan.meanwhile is None:
+        return {}
+    return {
+        ANNOTATION_REPLICAS: str(plan.meanwhile.replicas),
+        ANNOTATION_SERVING_REPLICAS: str(plan.meanwhile.kept),
     }
 
 

@@ -10,7 +10,6 @@ from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.serving_policy import BrokenPolicy
 from nereid_operator.api.validation import validate
-from nereid_operator.plan.ir import ANYWHERE, Image, Network, Platform
 from nereid_operator.plan.policy import Judgement, governing, judge
 
 HUB = "hf://org/name"
@@ -306,42 +305,3 @@ def test_what_is_wrong_with_a_policy_is_told(spec: dict[str, Any], words: str):
     policy = read_policy({"metadata": {"name": "a"}, **({"spec": spec} if spec else {})})
     assert isinstance(policy, BrokenPolicy)
     assert words in "; ".join(policy.errors)
-
-
-RANGES: dict[str, tuple[tuple[dict[str, Any], ...], tuple[str, ...] | None]] = {
-    "nobody names a range": (({}, {"maxReplicas": 1}), None),
-    "one list": (({"allowedCIDRs": ["10.0.0.0/8", "2001:db8::/32"]}, {}), ("10.0.0.0/8", "2001:db8::/32")),
-    "an empty list opens nothing": (({"allowedCIDRs": []}, {"allowedCIDRs": ["10.0.0.0/8"]}), ()),
-    "the smaller of two that overlap": (
-        ({"allowedCIDRs": ["10.0.0.0/8"]}, {"allowedCIDRs": ["10.9.0.0/16"]}),
-        ("10.9.0.0/16",),
-    ),
-    "two that lie apart": (({"allowedCIDRs": ["10.0.0.0/8"]}, {"allowedCIDRs": ["192.0.2.0/24"]}), ()),
-    "two families": (({"allowedCIDRs": ["0.0.0.0/0"]}, {"allowedCIDRs": ["::/0"]}), ()),
-    "parts of one range": (
-        (
-            {"allowedCIDRs": ["10.0.0.0/8", "192.0.2.0/24"]},
-            {"allowedCIDRs": ["10.2.0.0/16", "10.1.0.0/16", "192.0.0.0/16"]},
-        ),
-        ("10.1.0.0/16", "10.2.0.0/16", "192.0.2.0/24"),
-    ),
-    "three lists": (
-        (
-            {"allowedCIDRs": ["10.0.0.0/8"]},
-            {"allowedCIDRs": ["10.1.0.0/16"]},
-            {"allowedCIDRs": ["10.1.2.0/24", "10.2.0.0/24"]},
-        ),
-        ("10.1.2.0/24",),
-    ),
-}
-
-
-@pytest.mark.parametrize(("specs", "left"), RANGES.values(), ids=RANGES)
-def test_the_networks_that_all_policies_leave_open(specs: tuple[dict[str, Any], ...], left: tuple[str, ...] | None):
-    judgement = _judge(_md(), *specs)
-    assert judgement.egress_cidrs == left
-    image = Image("image", "IfNotPresent")
-    network = judgement.narrowed(Platform(image, network=Network("nereid-system", clients=()))).network
-    assert network is not None
-    assert network.egress_cidrs == (ANYWHERE if left is None else left)
-    assert judgement.narrowed(Platform(image)) == Platform(image)

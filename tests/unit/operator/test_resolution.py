@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nereid_operator.api.model_status import ResolveAttempts
-from nereid_operator.observe import job_facts, pod_facts
+from nereid_operator.observe import Meanwhile, job_facts, pod_facts
 from nereid_operator.plan.resolution import (
     ReportLost,
     Resolution,
@@ -125,3 +125,18 @@ PODLESS = {
 def test_a_job_whose_pod_is_refused(status: dict[str, Any], pods: list[Any], seconds: int, *, podless: bool):
     job = job_facts({"metadata": {"name": "m-resolve-1"}, "status": status})
     assert is_podless(job, map(pod_facts, pods), now=STARTED + timedelta(seconds=seconds)) == podless
+
+
+REMEMBERED: dict[str, tuple[dict[str, str], Meanwhile | None]] = {
+    "both": ({"nereid.dev/replicas": "3", "nereid.dev/serving-replicas": "0"}, Meanwhile(replicas=3, kept=0)),
+    "a Job of an earlier version": ({"nereid.dev/attempt": "1"}, None),
+    "one alone": ({"nereid.dev/replicas": "3"}, None),
+    "a text": ({"nereid.dev/replicas": "3", "nereid.dev/serving-replicas": "many"}, None),
+    "below zero": ({"nereid.dev/replicas": "3", "nereid.dev/serving-replicas": "-1"}, None),
+    "more than there can be": ({"nereid.dev/replicas": "3", "nereid.dev/serving-replicas": "99999"}, None),
+}
+
+
+@pytest.mark.parametrize(("annotations", "expected"), REMEMBERED.values(), ids=REMEMBERED)
+def test_a_job_remembers_what_served_when_it_was_made(annotations: dict[str, str], expected: Meanwhile | None):
+    assert job_facts(_job(annotations=annotations)).meanwhile == expected

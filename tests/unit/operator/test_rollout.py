@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from nereid_operator.observe import DeploymentFacts
-from nereid_operator.plan.rollout import roll_out
+from nereid_operator.observe import DeploymentFacts, Meanwhile
+from nereid_operator.plan.ir import ReplicaTarget
+from nereid_operator.plan.rollout import keep, roll_out, serving_deployment, wanted_meanwhile
 
 
 def _deployment(
@@ -135,3 +136,55 @@ def test_rollout(case: Case):
 def test_the_current_one_is_scaled_last_for_it_tells_that_others_are_to_be_scaled():
     rollout = roll_out("m", "b", (_deployment("a", ready=1), _deployment("b")), replicas=3, selected="a")
     assert [target.deployment for target in rollout.targets] == ["m-a", "m-b"]
+
+
+KEPT: dict[str, tuple[int, int | None, int | None, int]] = {
+    "pods that are as many as are wanted stay": (2, 2, None, 2),
+    "scaled up without a limit": (1, 3, None, 3),
+    "scaled up to the limit and no farther": (1, 3, 2, 2),
+    "what is beyond the limit already is not taken away": (5, 5, 2, 5),
+    "what is beyond the limit may shrink": (5, 3, 2, 3),
+    "nor does it grow": (5, 6, 2, 5),
+    "scaled to zero by hand": (0, 2, None, 2),
+    "scaled to zero by hand under a limit": (0, 3, 2, 2),
+    "scaled up by hand": (9, 2, 5, 2),
+    "scaled to zero in the spec": (2, 0, 1, 0),
+    "nothing may be added": (1, 3, 0, 1),
+    "nothing is known of what is wanted": (3, None, None, 3),
+    "nothing is known and the limit is lower": (3, None, 1, 3),
+}
+
+
+@pytest.mark.parametrize(("there", "wanted", "most", "expected"), KEPT.values(), ids=KEPT)
+def test_what_serves_is_kept(there: int, wanted: int | None, most: int | None, expected: int):
+    rollout = keep(_deployment("a", spec=there), wanted=wanted, most=most)
+    assert rollout.targets == (ReplicaTarget("m-a", expected),)
+    assert (rollout.current, rollout.stable, rollout.removed) == ("a", "a", ())
+
+
+MEANWHILE: dict[str, tuple[int, Meanwhile | None, int]] = {
+    "nothing is remembered": (3, None, 3),
+    "the edit of the model changed no replicas": (2, Meanwhile(replicas=2, kept=2), 2),
+    "replicas that came with the edit are for the new model": (3, Meanwhile(replicas=3, kept=1), 1),
+    "scaled after the edit": (5, Meanwhile(replicas=3, kept=1), 5),
+}
+
+
+@pytest.mark.parametrize(("replicas", "meanwhile", "expected"), MEANWHILE.values(), ids=MEANWHILE)
+def test_how_many_serve_while_a_model_is_asked_about(replicas: int, meanwhile: Meanwhile | None, expected: int):
+    assert wanted_meanwhile(replicas, meanwhile) == expected
+
+
+SERVING: dict[str, tuple[str, str, str | None]] = {
+    "what the Service names": ("a", "b", "a"),
+    "what status names when there is no Service": ("", "b", "b"),
+    "what status names when the Service names what is not there": ("x", "b", "b"),
+    "nothing when neither is there": ("x", "y", None),
+    "nothing before anything served": ("", "", None),
+}
+
+
+@pytest.mark.parametrize(("selected", "recorded", "expected"), SERVING.values(), ids=SERVING)
+def test_which_revision_serves(selected: str, recorded: str, expected: str | None):
+    found = serving_deployment((_deployment("a"), _deployment("b")), selected=selected, recorded=recorded)
+    assert (found and found.revision) == expected
