@@ -68,7 +68,7 @@ def scene(nereid, cluster, kubectl, tmp_path_factory):
         for namespace in (running, waiting):
             bundle = {**named("v1", "ConfigMap", "hub-roots", namespace), "data": {"ca.crt": hub.certificates}}
             kubectl.apply(bundle)
-        with watching(kubectl, MODELS) as watch:
+        with watching(kubectl, MODELS, "--all-namespaces") as watch:
             yield Scene(kubectl, hub, watch, running, waiting, other.certificate.read_text())
     finally:
         kubectl.run("delete", "namespace", running, waiting, "--wait=false")

@@ -4,24 +4,26 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 from tests.stack.kubectl import Kubectl, Object
+from tests.stack.watching import Seen, watching
 
 
 @contextlib.contextmanager
 def least_ready(kubectl: Kubectl, namespace: str, service: str) -> Iterator[Callable[[], int]]:
     """Give what returns the smallest number of ready endpoints since the block began; it may be asked afterwards."""
     found: list[int] = []
-    with kubectl.watch("endpointslices", namespace, f"kubernetes.io/service-name={service}") as events:
+    selector = f"kubernetes.io/service-name={service}"
+    with watching(kubectl, "endpointslices", "-n", namespace, "-l", selector) as watch:
         yield lambda: found[0]
-        found.append(least(events()))
+    found.append(least(watch.events))
 
 
-def least(events: Iterable[Object]) -> int:
+def least(events: Iterable[Seen]) -> int:
     """Return the smallest sum of ready endpoints over all slices after any event (pure)."""
     slices: dict[str, int] = {}
     sums = []
     for event in events:
-        name = event["object"]["metadata"]["name"]
-        slices[name] = 0 if event["type"] == "DELETED" else _ready(event["object"])
+        name = event.object["metadata"]["name"]
+        slices[name] = 0 if event.type == "DELETED" else _ready(event.object)
         sums.append(sum(slices.values()))
     return min(sums)
 

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -71,40 +71,12 @@ class Kubectl:
                 process.terminate()
                 process.wait()
 
-    @contextlib.contextmanager
-    def watch(self, kind: str, namespace: str, selector: str) -> Iterator[Callable[[], list[Object]]]:
-        """Give what returns the watch events so far, oldest first; the objects that are there come as ADDED."""
-        where = ("-n", namespace, "-l", selector, "-o", "json")
-        with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(
-                self._command("get", kind, *where, "--watch", "--output-watch-events"), stdout=output
-            )
-            try:
-                yield lambda: _documents(output)
-            finally:
-                process.terminate()
-                process.wait()
-
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start kubectl and return the process; its standard output is a pipe."""
         return subprocess.Popen(self._command(*arguments), stdout=subprocess.PIPE, text=True)
 
     def _command(self, *arguments: str) -> list[str]:
         return [str(binary("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
-
-
-def _documents(output: IO[str]) -> list[Object]:
-    """Return the JSON documents in a file, without one that is not whole yet."""
-    output.seek(0)
-    text, found = output.read().lstrip(), []
-    while text:
-        try:
-            document, end = json.JSONDecoder().raw_decode(text)
-        except json.JSONDecodeError:
-            break
-        found.append(document)
-        text = text[end:].lstrip()
-    return found
 
 
 def _forwarded(process: subprocess.Popen[bytes], output: IO[str], count: int) -> list[int] | None:

@@ -1,15 +1,14 @@
 """The fewest ready replicas over a watch of EndpointSlices."""
 
-from typing import Any
-
 import pytest
 
 from tests.stack.endpoints import least
+from tests.stack.watching import Seen
 
 
-def _event(kind: str, name: str, *ready: bool) -> dict[str, Any]:
+def _event(kind: str, name: str, *ready: bool) -> Seen:
     endpoints = [{"addresses": ["198.18.0.1"], "conditions": {"ready": one}} for one in ready]
-    return {"type": kind, "object": {"metadata": {"name": name}, "endpoints": endpoints}}
+    return Seen(0.0, kind, {"metadata": {"name": name}, "endpoints": endpoints})
 
 
 CASES = {
@@ -25,9 +24,9 @@ CASES = {
 
 
 @pytest.mark.parametrize(("events", "count"), CASES.values(), ids=CASES.keys())
-def test_least(events: list[dict[str, Any]], count: int):
+def test_least(events: list[Seen], count: int):
     assert least(events) == count
 
 
 def test_a_slice_without_endpoints_has_none_ready():
-    assert least([{"type": "ADDED", "object": {"metadata": {"name": "a"}, "endpoints": None}}]) == 0
+    assert least([Seen(0.0, "ADDED", {"metadata": {"name": "a"}, "endpoints": None})]) == 0
