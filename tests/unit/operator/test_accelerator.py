@@ -5,23 +5,13 @@ from typing import Any
 import pytest
 
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.validation import validate
 from nereid_operator.plan.ir import Accelerator, Image, Platform, Revision
 from nereid_operator.plan.planner import make_plan
 from nereid_operator.render.workload import deployment
+from tests.unit.operator.resolved import RESOLVED
 
 PLATFORM = Platform(Image("model-runtime:1", "IfNotPresent"))
-RESOLVED = ResolvedModel.model_validate(
-    {
-        "inputHash": "0",
-        "revision": "r",
-        "digest": f"sha256:{'a' * 64}",
-        "bytes": 91_000_000,
-        "task": "Embedding",
-        "dtype": "F32",
-    }
-)
 # The name before there was a device in the spec: an operator that is upgraded must find its Deployment again.
 HASH_WITHOUT_DEVICE = "12584bca"
 NVIDIA = "nvidia.com/gpu"

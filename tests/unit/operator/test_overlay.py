@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import GIBIBYTE
 from nereid_operator.api.validation import validate
 from nereid_operator.observe import DeploymentFacts
@@ -14,18 +13,9 @@ from nereid_operator.plan.ir import Image, Plan, Platform
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.job import job
 from nereid_operator.render.workload import deployment
+from tests.unit.operator.resolved import RESOLVED
 
 PLATFORM = Platform(Image("model-runtime:1", "IfNotPresent"))
-RESOLVED = ResolvedModel.model_validate(
-    {
-        "inputHash": "0",
-        "revision": "r",
-        "digest": f"sha256:{'a' * 64}",
-        "bytes": 91_000_000,
-        "task": "Embedding",
-        "dtype": "F32",
-    }
-)
 # The name before there was a spec.pod: an operator that is upgraded must find its Deployment again.
 HASH_WITHOUT_POD = "12584bca"
 JOB_WITHOUT_POD = "m-resolve-1b7ba849"

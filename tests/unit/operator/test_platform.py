@@ -6,24 +6,14 @@ from typing import Any
 import pytest
 
 from nereid_operator.api.model_deployment import ModelDeployment
-from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.validation import validate
 from nereid_operator.plan.ir import CaBundle, Image, Plan, Platform, Proxy
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.job import job
 from nereid_operator.render.workload import deployment
+from tests.unit.operator.resolved import RESOLVED
 
 PLAIN = Platform(Image("model-runtime:1", "IfNotPresent"))
-RESOLVED = ResolvedModel.model_validate(
-    {
-        "inputHash": "0",
-        "revision": "r",
-        "digest": f"sha256:{'a' * 64}",
-        "bytes": 91_000_000,
-        "task": "Embedding",
-        "dtype": "F32",
-    }
-)
 PROXY = Proxy(http=None, https="http://proxy.example.com:3128", no_proxy=".svc")
 BUNDLE = {"source": {"caBundle": {"configMapName": "roots"}}}
 
