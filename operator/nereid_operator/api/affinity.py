@@ -11,13 +11,19 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from nereid_operator.api.api_type import DNS_NAME_PATTERN, ApiType
+from nereid_operator.api.label_selector import (
+    KEY_MAX_LENGTH,
+    LabelExpression,
+    LabelOperator,
+    LabelSelector,
+    LabelValue,
+)
 
 KEY_PATTERN = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 VALUES_RULE = "values must be given with In and NotIn, left out with Exists and DoesNotExist"
 NODE_VALUES_RULE = f"{VALUES_RULE}, and be one whole number with Gt and Lt"
 
-Key = Annotated[str, Field(pattern=KEY_PATTERN, max_length=317)]
-Value = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
+Key = Annotated[str, Field(pattern=KEY_PATTERN, max_length=KEY_MAX_LENGTH)]
 Weight = Annotated[int, Field(ge=1, le=100, json_schema_extra={"format": "int32"})]
 
 
@@ -27,18 +33,6 @@ def _rule(rule: str, message: str) -> JsonDict:
 
 _HAS_VALUES = "(has(self.values) && self.values.size() > 0)"
 _HAS_NONE = "(!has(self.values) || self.values.size() == 0)"
-
-
-_WITH_VALUES = ("In", "NotIn")
-
-
-class LabelOperator(StrEnum):
-    """How a pod's label is compared."""
-
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
 
 
 class NodeOperator(StrEnum):
@@ -52,7 +46,7 @@ class NodeOperator(StrEnum):
     LT = "Lt"
 
 
-class LabelRequirement(ApiType):
+class PodLabelExpression(LabelExpression):
     """One condition on a label of a pod or namespace."""
 
     model_config = ConfigDict(
@@ -61,24 +55,24 @@ class LabelRequirement(ApiType):
 
     key: Key = Field(description="Key of the label.")
     operator: LabelOperator = Field(description="In, NotIn, Exists or DoesNotExist.")
-    values: Annotated[tuple[Value, ...], Field(max_length=16)] = Field(
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=16)] = Field(
         default_factory=tuple, description="Values of the label."
     )
 
     @model_validator(mode="after")
     def _values_fit(self) -> Self:
-        if bool(self.values) != (self.operator in _WITH_VALUES):
+        if bool(self.values) != self.needs_values:
             raise ValueError(VALUES_RULE)
         return self
 
 
-class LabelSelector(ApiType):
+class PodSelector(LabelSelector):
     """Which pods or namespaces; an empty one means all."""
 
-    match_labels: Annotated[dict[str, Value], Field(max_length=16)] = Field(
+    match_labels: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default_factory=dict, description="Labels and values that all must be there."
     )
-    match_expressions: Annotated[tuple[LabelRequirement, ...], Field(max_length=8)] = Field(
+    match_expressions: Annotated[tuple[PodLabelExpression, ...], Field(max_length=8)] = Field(
         default_factory=tuple, description="Conditions that all must hold."
     )
 
@@ -105,7 +99,8 @@ class NodeRequirement(ApiType):
     def _values_fit(self) -> Self:
         one_number = len(self.values) == 1 and self.values[0].isdecimal()
         compares = self.operator in (NodeOperator.GT, NodeOperator.LT)
-        if not (one_number if compares else bool(self.values) == (self.operator in _WITH_VALUES)):
+        lists = self.operator in (NodeOperator.IN, NodeOperator.NOT_IN)
+        if not (one_number if compares else bool(self.values) == lists):
             raise ValueError(NODE_VALUES_RULE)
         return self
 
@@ -173,11 +168,11 @@ class NodeAffinity(ApiType):
 class PodAffinityTerm(ApiType):
     """Pods, and how near to them counts as beside them."""
 
-    label_selector: LabelSelector | None = Field(default=None, description="Which pods; left out it means none.")
+    label_selector: PodSelector | None = Field(default=None, description="Which pods; left out it means none.")
     namespaces: Annotated[
         tuple[Annotated[str, Field(pattern=DNS_NAME_PATTERN, max_length=63)], ...], Field(max_length=16)
     ] = Field(default_factory=tuple, description="Namespaces of the pods; the model's own when no namespace is said.")
-    namespace_selector: LabelSelector | None = Field(default=None, description="Namespaces of the pods, by label.")
+    namespace_selector: PodSelector | None = Field(default=None, description="Namespaces of the pods, by label.")
     topology_key: Key = Field(description="Label of nodes: those with the same value are beside each other.")
 
 

@@ -1,4 +1,7 @@
-"""Kubernetes' label selector: its type for the CRD, and what it selects. Pure; used by ServingPolicy."""
+"""Kubernetes' label selector: its type for the CRD, and what it selects. Pure; used by ServingPolicy and affinity.py.
+
+affinity.py narrows it: there a selector stands in lists of lists, and CEL has to be affordable for all of them.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,11 +10,14 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from nereid_operator.api.api_type import ApiType
-from nereid_operator.api.pod import KEY_MAX_LENGTH, LabelValue
+
+KEY_MAX_LENGTH = 317  # a prefix of 253, a slash, a name of 63
+
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
 
 
-class SelectorOperator(StrEnum):
-    """How an expression judges the value of a label."""
+class LabelOperator(StrEnum):
+    """How an expression judges a label."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -34,7 +40,7 @@ class LabelExpression(ApiType):
     )
 
     key: str = Field(min_length=1, max_length=KEY_MAX_LENGTH, description="Key of the label.")
-    operator: SelectorOperator = Field(description="How the label is judged.")
+    operator: LabelOperator = Field(description="How the label is judged.")
     values: Annotated[tuple[LabelValue, ...], Field(max_length=64)] = Field(
         default_factory=tuple, description="Values for the operators In and NotIn."
     )
@@ -42,18 +48,18 @@ class LabelExpression(ApiType):
     @property
     def needs_values(self) -> bool:
         """Return whether the operator compares with values."""
-        return self.operator in (SelectorOperator.IN, SelectorOperator.NOT_IN)
+        return self.operator in (LabelOperator.IN, LabelOperator.NOT_IN)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether labels are as the expression wants them; NotIn also takes what has no such label."""
         match self.operator:
-            case SelectorOperator.IN:
+            case LabelOperator.IN:
                 return labels.get(self.key) in self.values
-            case SelectorOperator.NOT_IN:
+            case LabelOperator.NOT_IN:
                 return labels.get(self.key) not in self.values
-            case SelectorOperator.EXISTS:
+            case LabelOperator.EXISTS:
                 return self.key in labels
-            case SelectorOperator.DOES_NOT_EXIST:
+            case LabelOperator.DOES_NOT_EXIST:
                 return self.key not in labels
 
 

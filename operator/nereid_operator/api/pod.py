@@ -11,13 +11,11 @@ from pydantic.config import JsonDict
 
 from nereid_operator.api.affinity import Affinity
 from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
+from nereid_operator.api.label_selector import KEY_MAX_LENGTH, LabelValue
 
 RESERVED_PREFIXES = ("nereid.dev/", "app.kubernetes.io/")
 RESERVED_VARIABLES = ("NEREID_", "OMP_", "LD_", "PYTHON")
-KEY_MAX_LENGTH = 317  # a prefix of 253, a slash, a name of 63
-LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
-LabelValue = Annotated[str, Field(pattern=LABEL_VALUE_PATTERN, max_length=63)]
 DnsName = Annotated[str, Field(pattern=DNS_NAME_PATTERN, max_length=DNS_NAME_MAX_LENGTH)]
 
 

@@ -12,9 +12,9 @@ from pydantic import ConfigDict, Field
 
 from nereid_operator.api.api_type import ApiType
 from nereid_operator.api.destinations import AllowedCIDR, AllowedHost
-from nereid_operator.api.label_selector import LabelSelector
+from nereid_operator.api.label_selector import LabelSelector, LabelValue
 from nereid_operator.api.model_status import StatusCondition
-from nereid_operator.api.pod import MAP_BY_NAME, DnsName, LabelValue, PullSecret, Toleration
+from nereid_operator.api.pod import MAP_BY_NAME, DnsName, PullSecret, Toleration
 from nereid_operator.api.runtime import Resources
 
 DEVICE_HELP = "must not name devices, which each model asks for by itself in spec.runtime.accelerator"
