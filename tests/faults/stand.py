@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nereid_operator.api.resources import MODEL_DEPLOYMENT
 from tests.faults.apiserver import ApiServer, is_ready, is_told_fully
-from tests.faults.operators import Process, started, write_kubeconfig
 from tests.faults.proxy import Proxy
+from tests.stack.operators import Process, started, write_kubeconfig
 
 SETTLE_SECONDS = 120.0
 

@@ -10,10 +10,10 @@ import pytest
 from nereid_operator.api.resources import MODEL_DEPLOYMENT
 from tests.faults.apiserver import ApiServer, Object
 from tests.faults.conftest import MakeStand
-from tests.faults.operators import Process
 from tests.faults.proxy import Answer, Asked, CutError, Fault
 from tests.faults.stand import Stand
 from tests.faults.state import assert_same, state_of
+from tests.stack.operators import Process
 
 pytestmark = pytest.mark.e2e
 

@@ -14,7 +14,7 @@ from tests.cluster.embedded.cluster import Embedded
 from tests.faults import audit
 from tests.faults.apiserver import ApiServer, Object, until
 from tests.faults.conftest import MakeStand
-from tests.faults.operators import Process, started, write_kubeconfig
+from tests.stack.operators import Process, started, write_kubeconfig
 
 pytestmark = pytest.mark.e2e
 

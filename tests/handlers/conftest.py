@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from nereid_operator.clients.connection import Connection
 from nereid_operator.plan.ir import Image, Network, Platform, Proxy
 from nereid_operator.settings import Settings
 from tests.handlers.fake_api_server import FakeApiServer
+from tests.stack.operators import free_port
 
 RULES = Network("nereid-system", ({"podSelector": {}},))
-DEADLINE_SECONDS = 20.0
+# Bounds every wait, and says nothing of how long one takes: machines are slow when much runs on them.
+DEADLINE_SECONDS = 60.0
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -84,7 +85,7 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
         image: str = "nereid.dev/model-runtime:test", network: Network | None = RULES, proxy: Proxy | None = None
     ) -> AsyncIterator[Operator]:
         platform = Platform(Image(image, "IfNotPresent"), network=network, proxy=proxy)
-        settings = Settings(platform, http_port=_free_port(), live_port=_free_port())
+        settings = Settings(platform, http_port=free_port(), live_port=free_port())
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))
@@ -103,10 +104,3 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
 async def operator(start: Callable[[], contextlib.AbstractAsyncContextManager[Operator]]) -> AsyncIterator[Operator]:
     async with start() as running:
         yield running
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

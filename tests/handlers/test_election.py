@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import json
-import os
+import itertools
 import signal
-import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -19,24 +16,26 @@ import pytest
 from tests.handlers import cluster
 from tests.handlers.conftest import DEADLINE_SECONDS, until
 from tests.handlers.fake_api_server import FakeApiServer
+from tests.stack.operators import Process, free_port, started, write_kubeconfig
 
 MODELS = kmock.resource("nereid.dev/v1alpha1/modeldeployments")
 LEASES = "coordination.k8s.io/v1/leases"
 # Too long to be waited for: who leads in spite of it was handed the Lease.
 LONG_SECONDS = 3600
 SHORT_SECONDS = 3
+# What the operator promises of its end.
+END_SECONDS = 5.0
+# To be asked costs a process time that it needs for what is awaited.
+ASK_AGAIN_SECONDS = 0.1
 
 
 @dataclass
-class Process:
+class Candidate:
     """One operator in a process of its own; its name is also the token that it shows to the API server."""
 
     name: str
     port: int
-    running: asyncio.subprocess.Process
-
-    def signal(self, number: signal.Signals) -> None:
-        self.running.send_signal(number)
+    process: Process
 
     async def status_of(self, path: str) -> int:
         """Return the HTTP status of a path of its endpoint, 0 when it does not listen."""
@@ -51,7 +50,7 @@ class Process:
             while True:
                 if await self.status_of(path) == status:
                     return
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def says_of_itself(self, line: str) -> None:
         """Wait for a line in its metrics."""
@@ -60,13 +59,13 @@ class Process:
                 async with session.get(self._url("/metrics")) as answer:
                     if line in (await answer.text()).splitlines():
                         return
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
 
-Start = Callable[..., AbstractAsyncContextManager[Process]]
+Start = Callable[..., AbstractAsyncContextManager[Candidate]]
 
 
 @pytest.fixture
@@ -76,32 +75,25 @@ def start(api: FakeApiServer, tmp_path: Path) -> Start:
     @contextlib.asynccontextmanager
     async def starting(
         name: str, *, lease_seconds: int, server: str = str(api.servers[0].url), ready_status: int = 200
-    ) -> AsyncIterator[Process]:
-        port = _free_port()
+    ) -> AsyncIterator[Candidate]:
+        port = free_port()
+        kubeconfig = write_kubeconfig(tmp_path / f"{name}.json", server, token=name)
         settings = {
-            "KUBECONFIG": str(_kubeconfig(tmp_path, server, name)),
-            "NEREID_MODEL_RUNTIME_IMAGE": "nereid.dev/model-runtime:test",
-            "NEREID_POD_NAME": name,
+            "NEREID_LEASE_NAME": "nereid-operator",
             "NEREID_LEASE_SECONDS": str(lease_seconds),
+            "NEREID_RESYNC_SECONDS": "300",
             "NEREID_HTTP_PORT": str(port),
         }
-        running = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "nereid_operator", env={**os.environ, **settings}
-        )
-        process = Process(name, port, running)
-        try:
-            await process.answers("/readyz", ready_status)
-            yield process
-        finally:
-            if running.returncode is None:
-                running.kill()
-            await running.wait()
+        async with started(name, kubeconfig, tmp_path, **settings) as process:
+            candidate = Candidate(name, port, process)
+            await candidate.answers("/readyz", ready_status)
+            yield candidate
 
     return starting
 
 
 @contextlib.asynccontextmanager
-async def _two(api: FakeApiServer, start: Start, *, lease_seconds: int) -> AsyncIterator[tuple[Process, Process]]:
+async def _two(api: FakeApiServer, start: Start, *, lease_seconds: int) -> AsyncIterator[tuple[Candidate, Candidate]]:
     """Start a leader and a follower."""
     async with AsyncExitStack() as stack:
         leader = await stack.enter_async_context(start("a", lease_seconds=lease_seconds))
@@ -120,9 +112,8 @@ async def test_only_one_of_two_acts_and_both_are_ready(api: FakeApiServer, start
 
 async def test_a_leader_that_is_told_to_end_hands_over_at_once(api: FakeApiServer, start: Start):
     async with _two(api, start, lease_seconds=LONG_SECONDS) as (leader, _):
-        leader.signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
-            assert await leader.running.wait() == 0
+        leader.process.signal(signal.SIGTERM)
+        assert await leader.process.ended(within_seconds=END_SECONDS) == 0
         await _takes_over(api, "b")
 
 
@@ -131,16 +122,15 @@ async def test_a_leader_that_is_told_to_end_amid_its_work_writes_nothing_after_t
 ):
     async with _two(api, start, lease_seconds=LONG_SECONDS) as (leader, _), _edits(api):
         await until(lambda: len(api.log) > 20, "the leader's writes")
-        leader.signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
-            assert await leader.running.wait() == 0
+        leader.process.signal(signal.SIGTERM)
+        assert await leader.process.ended(within_seconds=END_SECONDS) == 0
         await until(lambda: {write.by for write in api.log} == {"a", "b"}, "the writes of the other")
     assert [write for write in api.log if write.by != write.leader] == []
 
 
 async def test_a_leader_that_is_killed_is_replaced_when_its_lease_runs_out(api: FakeApiServer, start: Start):
     async with _two(api, start, lease_seconds=SHORT_SECONDS) as (leader, _):
-        leader.signal(signal.SIGKILL)
+        leader.process.signal(signal.SIGKILL)
         await _takes_over(api, "b")
         lease = next(iter(api.all(LEASES).values()))
         assert lease["spec"]["leaseTransitions"] == 1
@@ -152,9 +142,9 @@ async def test_a_leader_that_was_stopped_writes_nothing_when_it_wakes(api: FakeA
         for (stopped, other), writes in ((pair, 1), (pair[::-1], 20), (pair, 50)):
             count = len(api.log) + writes
             await until(lambda count=count: len(api.log) > count, "the leader's writes")
-            stopped.signal(signal.SIGSTOP)
+            stopped.process.signal(signal.SIGSTOP)
             await until(lambda name=other.name: api.leader() == name, "the other to take over")
-            stopped.signal(signal.SIGCONT)
+            stopped.process.signal(signal.SIGCONT)
             await stopped.says_of_itself("nereid_leader 0.0")
             count = len(api.log)
             await until(lambda count=count: len(api.log) > count + 50, "the writes of the other")
@@ -177,12 +167,11 @@ async def test_a_leader_that_cannot_renew_follows_alive_and_not_ready_and_leads_
 
 
 async def test_an_operator_that_never_reached_the_api_server_is_alive_and_ends_when_told(start: Start):
-    nowhere = f"http://127.0.0.1:{_free_port()}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     async with start("a", lease_seconds=SHORT_SECONDS, server=nowhere, ready_status=503) as alone:
         assert await alone.status_of("/healthz") == 200
-        alone.signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
-            assert await alone.running.wait() == 0
+        alone.process.signal(signal.SIGTERM)
+        assert await alone.process.ended(within_seconds=END_SECONDS) == 0
 
 
 async def test_a_leader_whose_definition_is_deleted_ends_hands_over_and_waits_for_it_anew(
@@ -192,8 +181,7 @@ async def test_a_leader_whose_definition_is_deleted_ends_hands_over_and_waits_fo
         await alone.says_of_itself("nereid_leader 1.0")
         api.undefined.add(MODELS)
         api.hang_up()
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            assert await alone.running.wait() == 1
+        assert await alone.process.ended(within_seconds=DEADLINE_SECONDS) == 1
     assert api.leader() == ""
     async with start("b", lease_seconds=LONG_SECONDS, ready_status=503) as another:
         api.undefined.clear()
@@ -220,27 +208,8 @@ async def _edits(api: FakeApiServer) -> AsyncIterator[None]:
 
 
 async def _edit_forever(api: FakeApiServer) -> None:
-    number = 0
-    while True:
-        number += 1
+    """Edit as fast as somebody writes: what piled up while nobody leads would starve the next leader's renewals."""
+    for number in itertools.count():
         cluster.apply_model(api, f"s3://models/{number}", name=f"model-{number % 8}")
-        await asyncio.sleep(0.01)
-
-
-def _kubeconfig(folder: Path, server: str, name: str) -> Path:
-    path = folder / f"{name}.json"
-    config = {
-        "current-context": "test",
-        "contexts": [{"name": "test", "context": {"cluster": "fake", "user": name}}],
-        "clusters": [{"name": "fake", "cluster": {"server": server}}],
-        "users": [{"name": name, "user": {"token": name}}],
-    }
-    path.write_text(json.dumps(config))
-    return path
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+        count = len(api.log)
+        await until(lambda count=count: len(api.log) > count, "a write after an edit")

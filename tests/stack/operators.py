@@ -20,7 +20,7 @@ from nereid_operator import __main__ as operator
 
 IMAGE = "nereid.dev/model-runtime:played"
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["__main__", "nereid_operator.__main__", "tests.faults.operators"])
+_forks.set_forkserver_preload(["__main__", "nereid_operator.__main__", "tests.stack.operators"])
 
 
 @dataclass
@@ -39,9 +39,9 @@ class Process:
         assert self.running.pid is not None
         os.kill(self.running.pid, number)
 
-    async def ended(self) -> int | None:
-        """Wait for its end and return the exit code."""
-        await asyncio.to_thread(self.running.join, 10)
+    async def ended(self, *, within_seconds: float = 10.0) -> int | None:
+        """Wait for its end and return the exit code; None when it has not ended."""
+        await asyncio.to_thread(self.running.join, within_seconds)
         return self.running.exitcode
 
     def said(self) -> str:
