@@ -48,7 +48,7 @@ test-e2e: venv ## End-to-end tests on a real Kubernetes
 # A cluster of its own: no operator of the chart's may run where the tests start and kill theirs.
 FAULTS = NEREID_CLUSTER_NAME=nereid-faults
 test-faults: venv ## Kills, cuts and contradictions between operators and a real API server
-	$(FAULTS) pytest tests/faults -m "not soak" -n 4; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
+	$(FAULTS) pytest tests/faults -m "not soak" -n 4 --dist loadgroup; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
 
 soak: venv ## The long tests of faults: every kill, twenty stops of 30 s, a thousand changes
 	$(FAULTS) pytest tests/faults -m soak; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc

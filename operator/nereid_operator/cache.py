@@ -14,6 +14,7 @@ import orjson
 
 from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.resources import (
+    CHILDREN,
     CLUSTER_SCOPED,
     DEPLOYMENT,
     JOB,
@@ -155,6 +156,12 @@ class Cache:
     def child(self, resource: Resource, key: Key, name: str) -> Body | None:
         """Return one child by name."""
         return self._get(resource, key, name)
+
+    def children(self, key: Key) -> Iterator[tuple[Resource, Body]]:
+        """Yield all its children but the pods, which are their controllers'."""
+        for resource in CHILDREN:
+            if resource != POD:
+                yield from ((resource, entry.body) for entry in self._of(resource, key))
 
     def _get(self, resource: Resource, key: Key, name: str) -> Body | None:
         entry = self._get_entry(resource, key, name)

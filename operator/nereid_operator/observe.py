@@ -27,6 +27,8 @@ from nereid_operator.progress import FetchProgress
 
 # kubelet sets a pod's first conditions within this time.
 _TAKING = timedelta(seconds=10)
+# The garbage collector deletes what an owner leaves within seconds, some more where it has thousands to delete.
+_COLLECTING = timedelta(seconds=30)
 
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")  # as in conditions: one word in CamelCase
 _COUNT = re.compile(r"[1-9][0-9]{0,9}")  # what anybody wrote into an annotation has to fit into status
@@ -307,6 +309,20 @@ def is_left_by_earlier(body: Body, owner: str) -> bool:
         and reference.get("name") == owner
         for reference in _owner_references(body)
     )
+
+
+def is_overlooked(body: Body, owner: Body, *, now: datetime) -> bool:
+    """Return whether the garbage collector has overlooked that the earlier owner of this name is gone.
+
+    It does when that one was deleted and made again while its watch was cut: it is told of a change then, and of no
+    deletion (kubernetes/kubernetes#133565). What is older than the owner cannot belong to a later one, of which a
+    watch has yet to tell.
+    """
+    metadata = owner["metadata"]
+    if is_owned(body, metadata["uid"]) or not is_left_by_earlier(body, metadata["name"]):
+        return False
+    made = datetime.fromisoformat(metadata["creationTimestamp"])
+    return now - made >= _COLLECTING and datetime.fromisoformat(body["metadata"]["creationTimestamp"]) < made
 
 
 def _owner_references(body: Body) -> Iterator[Body]:

@@ -38,7 +38,7 @@ from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import protecting, serving
 from nereid_operator.reporter import Reporter
 from nereid_operator.resolver import Resolver
-from nereid_operator.status import Reading
+from nereid_operator.status import Problem, Reading
 from nereid_operator.status_writes import FIGURES_SECONDS
 from nereid_operator.upkeep import Caretaker, problem_of
 from nereid_operator.writer import Writer
@@ -92,7 +92,7 @@ class Reconciler:
         reading = replace(reading, violations=judgement.violations, wanted_replicas=md.spec.replicas)
         if judgement.violations:
             return await caretaker.look_after(reading, md.spec.replicas)
-        if problem := await caretaker.surround():
+        if problem := await _sweep(writer, body, now) or await caretaker.surround():
             return await caretaker.look_after(replace(reading, problem=problem), md.spec.replicas)
         resolver = Resolver(writer, caretaker.platform, now, caretaker.serving)
         try:
@@ -168,6 +168,15 @@ def _is_refused(reading: Reading) -> bool:
 
 def _has_pod(reading: Reading, job: str) -> bool:
     return any(pod.job == job for pod in reading.pods)
+
+
+async def _sweep(writer: Writer, body: Body, now: datetime) -> Problem | None:
+    """Delete what an earlier model of the name left; return what is refused."""
+    try:
+        await writer.sweep(body, now=now)
+    except RejectedError as error:
+        return problem_of(error)
+    return None
 
 
 async def _roll_out(writer: Writer, plan: Plan) -> None:

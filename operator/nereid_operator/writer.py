@@ -7,13 +7,14 @@ follows before the watch has told does not write again.
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.resources import DEPLOYMENT, MANAGER_OBJECTS, MANAGER_SCALE, Body, Key, Resource
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ConflictError, RefusalError, RejectedError
-from nereid_operator.observe import is_applied, is_left_by_earlier, is_owned
+from nereid_operator.observe import is_applied, is_left_by_earlier, is_overlooked, is_owned
 from nereid_operator.refusals import refusal_reason
 from nereid_operator.render.children import Child
 from nereid_operator.render.drift import differs
@@ -91,6 +92,16 @@ class Writer:
         live = self.cache.child(resource, self.key, name)
         if live is None or "deletionTimestamp" in live["metadata"] or not is_owned(live, self.uid):
             return
+        await self._delete(resource, live)
+
+    async def sweep(self, owner: Body, *, now: datetime) -> None:
+        """Delete what an earlier owner of the name left, and the garbage collector has overlooked."""
+        for resource, live in self.cache.children(self.key):
+            if "deletionTimestamp" not in live["metadata"] and is_overlooked(live, owner, now=now):
+                await self._delete(resource, live)
+
+    async def _delete(self, resource: Resource, live: Body) -> None:
+        name = live["metadata"]["name"]
         _log.info("%s: deleting %s %s", self.key, resource.kind, name)
         await self.kube.delete(resource, self.key.namespace, name, uid=live["metadata"]["uid"])
 

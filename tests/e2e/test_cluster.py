@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.embedded.node import MOUNT_POINTS
+from tests.stack.components import pid_of, send
 from tests.stack.kubectl import Kubectl, KubectlError
 from tests.stack.manifests import restricted_namespace
 from tests.stack.wait import wait_for
@@ -159,9 +160,9 @@ def test_the_audit_log_names_who_asked_for_what(kube, cluster, space):
 
 @pytest.mark.parametrize("name", ["etcd", "kubelet", "containerd"])
 def test_a_killed_component_comes_back(kube, space, name):
-    pid = _pid_of(name)
-    os.kill(pid, signal.SIGKILL)
-    wait_for(f"{name} is back", lambda: _pid_of(name) not in (None, pid), seconds=60)
+    pid = pid_of(name)
+    send(name, signal.SIGKILL)
+    wait_for(f"{name} is back", lambda: pid_of(name) not in (None, pid), seconds=60)
     manifest = pod("after", space, "sleep 600")
     wait_for("API server takes writes", lambda: _applied(kube, manifest), seconds=60)
     await_ready(kube, space, "after")
@@ -195,11 +196,6 @@ def _fetch(url: str) -> str | None:
             return answer.read().decode()
     except OSError:
         return None
-
-
-def _pid_of(component: str) -> int | None:
-    found = re.search(rf"^  {component} +pid (\d+)", tool("status").stdout, re.MULTILINE)
-    return int(found.group(1)) if found else None
 
 
 def _applied(kube: Kubectl, manifest: dict) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.stack.audit import AuditLog
+from tests.stack.components import stopped
 from tests.stack.helm import NAMESPACE
 from tests.stack.kubectl import MODELS, KubectlError
 from tests.stack.manifests import model_deployment
@@ -53,6 +54,8 @@ def life(kubectl, namespace, too_large):
             wait_for("no budget", lambda: not kubectl.get("poddisruptionbudget", name, namespace), seconds=30)
             _edit(kubectl, namespace, name, {"model": {"task": "Embedding"}})
             _forget_and_wait(kubectl, namespace, name)
+            with stopped("kube-controller-manager"):
+                _remake_and_wait(kubectl, too_large(name, namespace, 1))
         finally:
             kubectl.run("delete", f"{MODELS},servingpolicies", name, "-n", namespace)
 
@@ -222,6 +225,20 @@ def _forget_and_wait(kubectl, namespace, name):
     kubectl.run("patch", MODELS, name, "-n", namespace, *wipe)
     wait_for("a status", lambda: kubectl.get(MODELS, name, namespace).get("status"), seconds=30)
     wait_for("its label", lambda: kubectl.select("jobs", namespace, f"{selector},{MANAGED}"), seconds=30)
+
+
+def _remake_and_wait(kubectl, manifest):
+    """Delete the model and make it again: what the earlier one left, the operator deletes when nobody else does."""
+    namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    kinds = "services,serviceaccounts,networkpolicies"
+    left = _uids(kubectl, kinds, namespace, name)
+    kubectl.run("delete", MODELS, name, "-n", namespace)
+    kubectl.apply(manifest)
+    wait_for("nothing of the earlier model", lambda: not left & _uids(kubectl, kinds, namespace, name), seconds=90)
+
+
+def _uids(kubectl, kinds, namespace, name):
+    return {item["metadata"]["uid"] for item in kubectl.select(kinds, namespace, f"nereid.dev/model={name}")}
 
 
 def _revisions(kubectl, namespace, name):

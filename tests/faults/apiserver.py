@@ -120,9 +120,13 @@ def condition(body: Object, kind: str) -> Object:
 
 
 def is_told_fully(body: Object) -> bool:
-    """Tell whether status lists the pods that there shall be; what only ticks is written some seconds late."""
+    """Tell whether status lists the pods that there shall be; what only ticks is written some seconds late.
+
+    Until then it may list those of an earlier revision, or of an earlier model of the name, which are still going.
+    """
     status = body.get("status", {})
-    return len(status.get("replicaStates", ())) == status.get("replicas") == body["spec"]["replicas"]
+    listed = [state["revision"] for state in status.get("replicaStates", ())]
+    return listed == [status.get("revisions", {}).get("current")] * body["spec"]["replicas"]
 
 
 def is_ready(body: Object) -> bool:

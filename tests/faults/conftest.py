@@ -5,7 +5,6 @@ other would undo each other's work.
 """
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -18,11 +17,11 @@ import pytest
 from nereid_operator.clients.connection import Connection, from_kubeconfig
 from tests.cluster.backends import Request, make_backend
 from tests.cluster.embedded.cluster import Embedded
-from tests.cluster.embedded.node import members
 from tests.faults.apiserver import ApiServer, PatientTransport
 from tests.faults.kubelet import playing
 from tests.faults.proxy import make_proxy
 from tests.faults.stand import Stand
+from tests.stack.components import send
 from tests.stack.kubectl import Kubectl
 
 REPOSITORY = Path(__file__).parents[2]
@@ -46,20 +45,10 @@ def embedded() -> Embedded:
     return backend
 
 
-@pytest.fixture(scope="session")
-def component(embedded: Embedded) -> Callable[[str], int]:
-    """Return what finds the pid of a component of the cluster."""
-
-    def find(name: str) -> int:
-        return next(process.pid for process in members(embedded.layout) if process.command[0].endswith(f"/{name}"))
-
-    return find
-
-
 @pytest.fixture
-def nothing_scheduled(component: Callable[[str], int]) -> None:
+def nothing_scheduled(embedded: Embedded) -> None:
     """Stop the scheduler, so that every pod is the tests' to play; it stays so, for tests of other workers go on."""
-    os.kill(component("kube-scheduler"), signal.SIGSTOP)
+    send("kube-scheduler", signal.SIGSTOP)
 
 
 @pytest.fixture

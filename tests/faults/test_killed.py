@@ -80,17 +80,24 @@ async def _recreate(api: ApiServer) -> None:
 
 
 Step = Callable[[ApiServer], Awaitable[None]]
-WORKLOADS: dict[str, tuple[Step, Step]] = {
-    "a model is created": (_nothing, _create),
-    "an edit makes a new revision": (_create, _edit),
-    "a model is deleted and made again under its name": (_create, _recreate),
-}
+WORKLOADS = [
+    pytest.param(_nothing, _create, id="a model is created"),
+    pytest.param(_create, _edit, id="an edit makes a new revision"),
+    pytest.param(
+        _create,
+        _recreate,
+        id="a model is deleted and made again under its name",
+        # The garbage collector misses the deletion when another test kills the API server just then, and the operator
+        # deletes more than it does undisturbed.
+        marks=pytest.mark.xdist_group("one API server"),
+    ),
+]
 
 
 Outcome = tuple[dict[str, Object], set[str]]
 
 
-_each_workload = pytest.mark.parametrize(("prepare", "work"), WORKLOADS.values(), ids=WORKLOADS)
+_each_workload = pytest.mark.parametrize(("prepare", "work"), WORKLOADS)
 
 
 @_each_workload

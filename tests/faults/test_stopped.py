@@ -24,6 +24,8 @@ _SEED = 4
 _MODELS = 8
 
 
+# A killed API server does not log what it had just done, and the log is the witness.
+@pytest.mark.xdist_group("one API server")
 async def test_a_leader_stopped_at_three_points_writes_nothing_when_it_wakes(
     make_stand: MakeStand, embedded: Embedded, tmp_path: Path
 ):

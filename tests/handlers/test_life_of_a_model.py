@@ -1,7 +1,8 @@
 """A ModelDeployment from `kubectl apply` to Ready and on: the real operator, and the test as user and controllers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -176,16 +177,42 @@ async def test_the_answer_of_a_job_of_somebody_else_is_not_believed(api: FakeApi
 
 async def test_what_an_earlier_model_of_the_name_left_goes_first(api: FakeApiServer, operator: Operator):
     deployment = await cluster.serve(api, "s3://models/minilm")
-    left = api.all(cluster.DEPLOYMENTS)[deployment]
-    metadata = {name: left["metadata"][name] for name in ("name", "labels", "ownerReferences")}
-    api.remove(cluster.MODELS, "minilm")
-    api.put(cluster.DEPLOYMENTS, {"metadata": metadata, "spec": left["spec"]})
+    _leave(api, {cluster.DEPLOYMENTS: deployment}, made=datetime.now(UTC))
     cluster.apply_model(api, "s3://models/minilm")
     await cluster.finish_resolve_job(api, digest="a")
     await until(lambda: cluster.condition(api, "Ready")["reason"] == "NameConflict", "the conflict in status")
     assert "is still being deleted with an earlier ModelDeployment minilm" in cluster.condition(api, "Ready")["message"]
     api.remove(cluster.DEPLOYMENTS, deployment)
     await until(lambda: api.get(cluster.DEPLOYMENTS, deployment), "a Deployment of its own")
+
+
+async def test_what_the_garbage_collector_overlooked_is_deleted(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    left = {"v1/services": "minilm", "v1/serviceaccounts": "minilm-model", cluster.DEPLOYMENTS: deployment}
+    before = {resource: _uid(api, resource, name) for resource, name in left.items()}
+    _leave(api, left, made=datetime(2025, 1, 1, tzinfo=UTC))
+    cluster.apply_model(api, "s3://models/other")
+    await cluster.finish_resolve_job(api, digest="b")
+    await until(lambda: deployment not in api.all(cluster.DEPLOYMENTS), "the Deployment of the earlier model to go")
+    for resource in ("v1/services", "v1/serviceaccounts"):
+        await until(
+            lambda resource=resource: _uid(api, resource, left[resource]) not in ("", before[resource]),
+            f"one of {resource} of its own",
+        )
+
+
+def _uid(api: FakeApiServer, resource: str, name: str) -> str:
+    found = api.get(resource, name)
+    return "" if found is None else str(found["metadata"]["uid"])
+
+
+def _leave(api: FakeApiServer, names: Mapping[str, str], *, made: datetime) -> None:
+    """Delete the model and leave some of its children, as if the garbage collector did not see it."""
+    children = {resource: api.all(resource)[name] for resource, name in names.items()}
+    api.remove(cluster.MODELS, "minilm")
+    for resource, child in children.items():
+        metadata = {key: child["metadata"][key] for key in ("name", "labels", "ownerReferences", "uid")}
+        api.put(resource, {**child, "metadata": metadata | {"creationTimestamp": made.isoformat()}})
 
 
 async def test_what_the_server_refuses_is_told(api: FakeApiServer, operator: Operator):

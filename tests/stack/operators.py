@@ -32,8 +32,8 @@ class Process:
     running: BaseProcess
 
     def kill(self) -> None:
-        """End it as the kernel does that lacks memory."""
-        self.signal(signal.SIGKILL)
+        """End it as the kernel does that lacks memory; one that has ended already stays so."""
+        self.running.kill()
 
     def signal(self, number: signal.Signals) -> None:
         assert self.running.pid is not None
@@ -68,8 +68,7 @@ async def started(name: str, kubeconfig: Path, folder: Path, **settings: str) ->
     try:
         yield process
     finally:
-        if running.is_alive():
-            process.kill()
+        process.kill()
         await process.ended()
 
 

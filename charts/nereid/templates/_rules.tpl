@@ -25,14 +25,14 @@ server's audit log. A server-side apply that creates needs `create` beside `patc
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [serviceaccounts]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   {{- if .Values.networkPolicy.enabled }}
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
   {{- else }}
   verbs: [list, watch, delete]
   {{- end }}
