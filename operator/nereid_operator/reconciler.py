@@ -1,8 +1,8 @@
 """reconcile(): validate → judge → resolve → plan → render → apply → status, for one ModelDeployment.
 
 Called by the work queue with a key. Safe to repeat: it looks at state, never at events, and writes only what differs.
-A spec that is invalid, forbidden by a ServingPolicy or cannot be resolved ends the pass before anything new begins, and
-what serves is looked after (upkeep.py).
+A spec that is invalid, forbidden by a ServingPolicy, not resolved or refused by the cluster ends the pass before
+anything new begins, and what serves is looked after (upkeep.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ from nereid_operator.plan.resolution import (
 from nereid_operator.plan.rollout import serving_deployment
 from nereid_operator.policy_reporter import report_policy
 from nereid_operator.progress import FetchProgress
-from nereid_operator.render.children import protecting, serving
+from nereid_operator.render.children import deploying, protecting, serving
 from nereid_operator.reporter import Reporter
 from nereid_operator.resolver import Resolver
 from nereid_operator.status import Problem, Reading
@@ -79,7 +79,7 @@ class Reconciler:
         return Outcome(result, min(due, default=None), report.reason, report.message)
 
     async def _pass(self, key: Key, body: Body, now: datetime) -> Reading:
-        """Validate, judge, resolve, plan and apply as far as the state allows, and return what was learnt."""
+        """Go from the spec to status as far as the state allows, and return what was learnt."""
         reading, policies = self._blank(key, body), await self._policies(key.namespace)
         allowed = limits(policies)
         writer = Writer(self.cache, self.kube, key, body["metadata"]["uid"])
@@ -88,13 +88,18 @@ class Reconciler:
         if not isinstance(valid, ModelDeployment):
             return await caretaker.look_after(replace(reading, violations=valid), wanted_replicas(body))
         judgement = judge(valid, policies)
-        md = judgement.md
-        reading = replace(reading, violations=judgement.violations, wanted_replicas=md.spec.replicas)
+        reading = replace(reading, violations=judgement.violations, wanted_replicas=judgement.md.spec.replicas)
         if judgement.violations:
-            return await caretaker.look_after(reading, md.spec.replicas)
-        if problem := await _sweep(writer, body, now) or await caretaker.surround():
+            return await caretaker.look_after(reading, judgement.md.spec.replicas)
+        return await self._advance(caretaker, reading, judgement.md, body, now)
+
+    async def _advance(
+        self, caretaker: Caretaker, reading: Reading, md: ModelDeployment, body: Body, now: datetime
+    ) -> Reading:
+        """Resolve, plan and apply what is accepted."""
+        if problem := await _sweep(caretaker.writer, body, now) or await caretaker.surround():
             return await caretaker.look_after(replace(reading, problem=problem), md.spec.replicas)
-        resolver = Resolver(writer, caretaker.platform, now, caretaker.serving)
+        resolver = Resolver(caretaker.writer, caretaker.platform, now, caretaker.serving)
         try:
             found = await resolver.resolve(md, body.get("status", {}))
             reading = replace(reading, resolution=found)
@@ -102,10 +107,12 @@ class Reconciler:
                 return await caretaker.look_after(reading, resolver.wanted_meanwhile(md, found))
             plan = self._plan(md, caretaker.platform, found, caretaker.serving)
             reading = replace(reading, plan=plan)
-            await _roll_out(writer, plan)
+            if problem := await caretaker.apply(deploying(plan)):
+                return replace(await caretaker.look_after(reading, md.spec.replicas), problem=problem)
+            await _roll_out(caretaker.writer, plan)
         except (RefusalError, RejectedError) as error:
             return replace(reading, problem=problem_of(error))
-        return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(key, md.metadata.uid))
+        return replace(reading, stable=plan.rollout.stable, deployments=self._deployments(md.key, md.metadata.uid))
 
     async def _policies(self, namespace: str) -> tuple[Policy, ...]:
         """Return the policies of a namespace; one so new that no watch has told of it is read from the server."""
@@ -180,7 +187,7 @@ async def _sweep(writer: Writer, body: Body, now: datetime) -> Problem | None:
 
 
 async def _roll_out(writer: Writer, plan: Plan) -> None:
-    """Write what differs: new before old, and the Service before the pods that it leaves behind go."""
+    """Write what follows the newest pods: the Service before those go that it leaves behind."""
     await writer.apply(serving(plan))
     for target in plan.rollout.targets:
         await writer.scale(target.deployment, target.replicas)

@@ -1,7 +1,7 @@
 """Looks after what serves while there is no plan for the newest spec: its pods, the way to them and their budget.
 
-Called by reconciler.py when a spec is invalid, forbidden or not resolved, and when account or rules are refused. How
-many pods there shall be is decided in plan/rollout.py. No part waits for another one that the cluster refuses.
+Called by reconciler.py when a spec is invalid, forbidden or not resolved, and when account, rules or the new Deployment
+are refused. plan/rollout.py decides how many pods there shall be. No part waits for another that the cluster refuses.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from nereid_operator.observe import DeploymentFacts, accelerators
 from nereid_operator.plan.ir import Owner, Platform, Surroundings, Upkeep
 from nereid_operator.plan.limits import Limits
 from nereid_operator.plan.planner import make_upkeep
-from nereid_operator.render.children import Child, keeping, surrounding
+from nereid_operator.render.children import Child, protecting, serving, surrounding
 from nereid_operator.status import Problem, Reading
 from nereid_operator.writer import Writer
 
@@ -31,9 +31,19 @@ class Caretaker:
     limits: Limits
     serving: DeploymentFacts | None
 
+    async def apply(self, children: Iterable[Child]) -> Problem | None:
+        """Write every one, whatever becomes of the others; return the first that is refused."""
+        problems = []
+        for child in children:
+            try:
+                await self.writer.apply((child,))
+            except (RefusalError, RejectedError) as error:
+                problems.append(problem_of(error))
+        return next(iter(problems), None)
+
     async def surround(self) -> Problem | None:
         """Write what has to be there before any pod; return what is refused."""
-        return await self._apply_each(surrounding(Surroundings(self._owner, self.platform.network)))
+        return await self.apply(surrounding(Surroundings(self._owner, self.platform.network)))
 
     async def look_after(self, reading: Reading, wanted: int | None) -> Reading:
         """Go on without a plan, and return what was learnt; `wanted` is as in rollout.keep."""
@@ -44,27 +54,18 @@ class Caretaker:
             return replace(reading, problem=problem)
         # No pod begins without its account and its rules.
         most = 0 if problem else self._most_replicas(self.serving)
-        problem = await self._keep(make_upkeep(self._owner, self.serving, wanted=wanted, most=most)) or problem
+        refused = await self._keep(make_upkeep(self._owner, self.serving, wanted=wanted, most=most))
+        problem = problem or refused
         return replace(reading, problem=problem, stable=reading.stable if problem else self.serving.revision)
 
     async def _keep(self, upkeep: Upkeep) -> Problem | None:
-        refused = await self._apply_each(keeping(upkeep))
+        refused = await self.apply((*serving(upkeep), *protecting(upkeep)))
         try:
             for target in upkeep.rollout.targets:
                 await self.writer.scale(target.deployment, target.replicas)
         except RejectedError as error:
             return problem_of(error)
         return refused
-
-    async def _apply_each(self, children: Iterable[Child]) -> Problem | None:
-        """Write every one, whatever becomes of the others; return the first that is refused."""
-        problems = []
-        for child in children:
-            try:
-                await self.writer.apply((child,))
-            except (RefusalError, RejectedError) as error:
-                problems.append(problem_of(error))
-        return next(iter(problems), None)
 
     def _most_replicas(self, serving: DeploymentFacts) -> int | None:
         """Return how many pods like those that serve are allowed, whatever the newest spec asks for."""

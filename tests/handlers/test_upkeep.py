@@ -14,6 +14,7 @@ BUDGETS = "policy/v1/poddisruptionbudgets"
 ACCOUNTS = "v1/serviceaccounts"
 RULES = "networking.k8s.io/v1/networkpolicies"
 POLICIES = "nereid.dev/v1alpha1/servingpolicies"
+WEBHOOK = 'admission webhook "labels.example.com" denied the request: the label team is missing'
 QUOTA = 'jobs.batch "minilm-resolve" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1'
 
 Spoil = Callable[[FakeApiServer], Awaitable[str]]
@@ -46,12 +47,19 @@ async def _job_refused(api: FakeApiServer) -> str:
     return await _not_ready(api, "QuotaExceeded")
 
 
+async def _deployment_refused(api: FakeApiServer) -> str:
+    api.refuse = lambda _, path: WEBHOOK if "/deployments" in path and not path.endswith("/scale") else None
+    api.edit(cluster.MODELS, "minilm", {"spec": {"runtime": {"batching": {"maxBatchSize": 2}}}})
+    return await _not_ready(api, "AdmissionRefused")
+
+
 SPOILT: dict[str, Spoil] = {
     "invalid": _invalid,
     "forbidden": _forbidden,
     "resolving": _resolving,
     "not resolved": _not_resolved,
     "Job refused": _job_refused,
+    "Deployment refused": _deployment_refused,
 }
 spoilt = pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
 
@@ -102,7 +110,7 @@ async def test_a_pass_over_what_is_unchanged_writes_nothing(api: FakeApiServer, 
     _scale(api, 2)
     await until(lambda: api.get(BUDGETS, "minilm"), "the budget")
     cluster.make_ready(api, deployment, ready=2)
-    await until(lambda: cluster.model(api)["status"]["readyReplicas"] == 2, "two in status")
+    await until(lambda: _ready_pods(api) == 2, "two in status")
     passes = await operator.passes()
     before = [write for write in api.writes if not write.endswith("/jobs")]
     for number in range(3):
@@ -239,6 +247,10 @@ async def _not_ready(api: FakeApiServer, reason: str) -> str:
     await until(lambda: cluster.condition(api, "Ready")["reason"] == reason, f"{reason} in status")
     assert cluster.condition(api, "Ready")["status"] == "False"
     return reason
+
+
+def _ready_pods(api: FakeApiServer) -> int:
+    return [state["phase"] for state in cluster.model(api)["status"]["replicaStates"]].count("Ready")
 
 
 def _scale(api: FakeApiServer, replicas: int) -> None:

@@ -42,18 +42,14 @@ def surrounding(surroundings: Surroundings) -> tuple[Child, ...]:
     )
 
 
-def serving(plan: Plan) -> tuple[Child, ...]:
-    """Return the pods of the wanted revision, and the way to those that serve."""
-    return (Child(DEPLOYMENT, plan.revision.name, deployment(plan.revision), plan.replicas), _way(plan))
+def deploying(plan: Plan) -> tuple[Child, ...]:
+    """Return the pods of the wanted revision."""
+    return (Child(DEPLOYMENT, plan.revision.name, deployment(plan.revision), plan.replicas),)
 
 
-def keeping(upkeep: Upkeep) -> tuple[Child, ...]:
-    """Return what pods that serve have around them."""
-    return (_way(upkeep), *protecting(upkeep))
-
-
-def _way(plan: Plan | Upkeep) -> Child:
-    return Child(SERVICE, plan.owner.name, service(plan.owner, plan.rollout.stable))
+def serving(plan: Plan | Upkeep) -> tuple[Child, ...]:
+    """Return the way to the pods that serve."""
+    return (Child(SERVICE, plan.owner.name, service(plan.owner, plan.rollout.stable)),)
 
 
 def protecting(plan: Plan | Upkeep) -> tuple[Child, ...]:
@@ -67,4 +63,4 @@ def protecting(plan: Plan | Upkeep) -> tuple[Child, ...]:
 
 def children(plan: Plan) -> tuple[Child, ...]:
     """Return all of them."""
-    return (*surrounding(plan.surroundings), *serving(plan), *protecting(plan))
+    return (*surrounding(plan.surroundings), *deploying(plan), *serving(plan), *protecting(plan))
