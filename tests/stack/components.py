@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.cluster.backends import Request, make_backend
 from tests.cluster.embedded.cluster import Embedded
@@ -14,8 +15,9 @@ def pid_of(component: str) -> int | None:
     """Return the pid of a component by its program's name; None while it does not run."""
     backend = make_backend(Request(backend="embedded"))
     assert isinstance(backend, Embedded)
-    found = (process.pid for process in members(backend.layout) if process.command[0].endswith(f"/{component}"))
-    return next(found, None)
+    return next(
+        (process.pid for process in members(backend.layout) if Path(process.command[0]).name == component), None
+    )
 
 
 def send(component: str, number: signal.Signals) -> None:
