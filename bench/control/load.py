@@ -11,11 +11,12 @@ from bench.errors import BenchError
 from nereid_operator.api.resources import MANAGER_OBJECTS, MODEL_DEPLOYMENT, OWNED_SELECTOR, POD, Body, Resource
 from nereid_operator.clients.connection import Connection
 from nereid_operator.clients.kube import AiohttpTransport, KubeClient
-from nereid_operator.clients.requests import MERGE_PATCH, Request, path_of
+from nereid_operator.clients.requests import Request, path_of
 
 T = TypeVar("T")
 
 _MANAGER = "bench"
+_MERGE_PATCH = "application/merge-patch+json"
 _LOAD_CONCURRENCY = 16
 _TOUCHED = "bench.nereid.dev/touched"
 
@@ -42,7 +43,7 @@ class Client:
         await self._patch(path_of(resource, namespace, patch["metadata"]["name"]), patch)
 
     async def _patch(self, path: str, patch: Object) -> None:
-        answered = await self._transport(Request("PATCH", path, {"fieldManager": _MANAGER}, patch, MERGE_PATCH))
+        answered = await self._transport(Request("PATCH", path, {"fieldManager": _MANAGER}, patch, _MERGE_PATCH))
         if answered.status >= 400:
             raise BenchError(f"PATCH {path}: {answered.status} {answered.body.get('message')}")
 

@@ -294,10 +294,9 @@ def is_owned(body: Body, uid: str) -> bool:
     return any(reference.get("uid") == uid and reference.get("controller") for reference in _owner_references(body))
 
 
-def is_applied(body: Body, manager: str) -> bool:
-    """Return whether the manager has applied the object, and not only created it."""
-    entries = body["metadata"].get("managedFields", ())
-    return any((entry.get("manager"), entry.get("operation")) == (manager, "Apply") for entry in entries)
+def is_managed(body: Body, manager: str) -> bool:
+    """Return whether the manager holds any field of the object."""
+    return any(entry.get("manager") == manager for entry in body["metadata"].get("managedFields", ()))
 
 
 def is_left_by_earlier(body: Body, owner: str) -> bool:

@@ -14,7 +14,7 @@ from nereid_operator.api.resources import DEPLOYMENT, MANAGER_OBJECTS, MANAGER_S
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
 from nereid_operator.errors import ConflictError, RefusalError, RejectedError
-from nereid_operator.observe import is_applied, is_left_by_earlier, is_overlooked, is_owned
+from nereid_operator.observe import is_left_by_earlier, is_managed, is_overlooked, is_owned
 from nereid_operator.refusals import refusal_reason
 from nereid_operator.render.children import Child
 from nereid_operator.render.drift import differs
@@ -25,9 +25,6 @@ _log = logging.getLogger(__name__)
 
 
 Send = Callable[[Resource, Manifest], Awaitable[None]]
-
-# What the API server sets where spec.replicas is left out.
-DEFAULT_REPLICAS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,7 @@ class Writer:
         """Make the object say what the manifest says."""
         live = self._seen(resource, manifest) or await self._create(resource, manifest, self._apply_new)
         if live is not None and _is_to_be_applied(manifest, live):
-            _log.info("%s: applying %s %s", self.key, resource.kind, manifest["metadata"]["name"])
-            await self._apply(resource, manifest)
+            await self._apply_again(resource, manifest)
 
     async def ensure_created(self, resource: Resource, manifest: Manifest) -> None:
         """Create the object unless it is there; for kinds of which nothing can be changed but the labels.
@@ -69,15 +65,18 @@ class Writer:
             await self._apply(resource, labels_of(manifest, live))
 
     async def ensure_deployment(self, manifest: Manifest, *, replicas: int) -> None:
-        """Create the Deployment with its replicas, which belong to `nereid-scale`; hold everything else as `nereid`.
+        """Create the Deployment with its replicas, which are `nereid-scale`'s ever after; hold everything else.
 
-        The API server gives one pod to a Deployment that names no number: then one write does for both.
+        The first apply names them, so that one write creates it and no pod comes and goes. A later one does not: the
+        API server would take a number away that nobody else holds, so `nereid-scale` takes it over before.
         """
-        if replicas == DEFAULT_REPLICAS or self._seen(DEPLOYMENT, manifest) is not None:
-            await self.ensure(DEPLOYMENT, manifest)
+        first = with_replicas(manifest, replicas)
+        live = self._seen(DEPLOYMENT, manifest) or await self._create(DEPLOYMENT, first, self._apply_new)
+        if live is None or not _is_to_be_applied(manifest, live):
             return
-        await self._create(DEPLOYMENT, with_replicas(manifest, replicas), self._post_scaled)
-        await self._apply(DEPLOYMENT, manifest)
+        if not is_managed(live, MANAGER_SCALE):
+            await self.kube.scale(self.key.namespace, live["metadata"]["name"], live["spec"]["replicas"])
+        await self._apply_again(DEPLOYMENT, manifest)
 
     async def scale(self, name: str, replicas: int) -> None:
         """Set the number of pods of a Deployment, unless it has it."""
@@ -136,11 +135,12 @@ class Writer:
     async def _post(self, resource: Resource, manifest: Manifest) -> None:
         await self._send(resource, manifest, self.kube.create(resource, manifest, manager=MANAGER_OBJECTS))
 
-    async def _post_scaled(self, resource: Resource, manifest: Manifest) -> None:
-        await self._send(resource, manifest, self.kube.create(resource, manifest, manager=MANAGER_SCALE))
-
     async def _apply_new(self, resource: Resource, manifest: Manifest) -> None:
         await self._send(resource, manifest, self.kube.apply_new(resource, manifest, manager=MANAGER_OBJECTS))
+
+    async def _apply_again(self, resource: Resource, manifest: Manifest) -> None:
+        _log.info("%s: applying %s %s", self.key, resource.kind, manifest["metadata"]["name"])
+        await self._apply(resource, manifest)
 
     async def _apply(self, resource: Resource, manifest: Manifest) -> None:
         await self._send(resource, manifest, self.kube.apply(resource, manifest, manager=MANAGER_OBJECTS))
@@ -153,13 +153,7 @@ class Writer:
 
 
 def _is_to_be_applied(manifest: Manifest, live: Body) -> bool:
-    """Return whether an apply would change an object: what it says, or whose its fields are.
-
-    Fields of a Deployment whose creator died before it applied would stay when a later version leaves them out.
-    """
-    if "deletionTimestamp" in live["metadata"]:
-        return False
-    return differs(manifest, live) or not is_applied(live, MANAGER_OBJECTS)
+    return "deletionTimestamp" not in live["metadata"] and differs(manifest, live)
 
 
 def _refused(resource: Resource, manifest: Manifest, error: RejectedError) -> RefusalError:

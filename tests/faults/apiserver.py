@@ -17,6 +17,7 @@ Object = dict[str, Any]
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 60.0
+MERGE_PATCH = "application/merge-patch+json"
 NAMESPACE = Resource("", "v1", "Namespace", "namespaces")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 # Everything that the operator makes, but for the pods, which are their controllers'.
@@ -87,7 +88,7 @@ class ApiServer:
     async def scale(self, name: str, replicas: int) -> None:
         """`kubectl scale`."""
         path = requests.path_of(MODEL_DEPLOYMENT, self.namespace, name, "scale")
-        await self.send("PATCH", path, {"spec": {"replicas": replicas}}, requests.MERGE_PATCH)
+        await self.send("PATCH", path, {"spec": {"replicas": replicas}}, MERGE_PATCH)
 
     async def delete(self, resource: Resource, name: str) -> None:
         """`kubectl delete --wait=false`."""

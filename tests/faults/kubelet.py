@@ -14,9 +14,8 @@ from typing import Any
 import aiohttp
 
 from nereid_operator.api.resources import LABEL_JOB_NAME, OWNED_SELECTOR
-from nereid_operator.clients import requests
 from nereid_operator.errors import ApiError
-from tests.faults.apiserver import ApiServer, Object
+from tests.faults.apiserver import MERGE_PATCH, ApiServer, Object
 
 # A model with this in its URI has replicas that never become ready.
 STUCK = "stuck"
@@ -66,7 +65,7 @@ async def _run(api: ApiServer, pod: Object) -> None:
         return
     path = f"/api/v1/namespaces/{api.namespace}/pods/{metadata['name']}/status"
     with contextlib.suppress(ApiError):  # deleted meanwhile
-        await api.send("PATCH", path, {"status": status}, requests.MERGE_PATCH)
+        await api.send("PATCH", path, {"status": status}, MERGE_PATCH)
 
 
 def _ended(pod: Object) -> Object:

@@ -188,7 +188,15 @@ class FakeApiServer(kmock.KubernetesScaffold):
             if version not in (None, self.store[key]["metadata"]["resourceVersion"]):
                 return _failure(409, f"{request.name} has been modified")
             return _answer(self._replace(key, {**self.store[key], "status": request.data["status"]}))
-        return _answer(self._merge(key, _managed(request) if applied else request.data))
+        change = {"spec": request.data["spec"]} if request.subresource == "scale" else request.data
+        return _answer(self._merge(key, self._managed(key, request, change) if applied else change))
+
+    def _managed(self, key: StoreKey, request: Any, change: Object) -> Object:
+        """Note who applied the object, but not which of its fields."""
+        entry = {"manager": request.params["fieldManager"], "operation": "Apply"}
+        known = self.store.get(key, {}).get("metadata", {}).get("managedFields", [])
+        managers = [*(found for found in known if found != entry), entry]
+        return {**change, "metadata": {**change.get("metadata", {}), "managedFields": managers}}
 
     def _is_other_version(self, key: StoreKey, applied: Object) -> bool:
         """Tell whether an apply names another version than that of the object that is there."""
@@ -298,12 +306,6 @@ def _merged(old: Object, change: Object) -> Object:
         for name, value in change.items()
     }
     return {**old, **merged}
-
-
-def _managed(request: Any) -> Object:
-    """Note who applied the object; what others manage is of no interest here."""
-    managers = [{"manager": request.params["fieldManager"], "operation": "Apply"}]
-    return {**request.data, "metadata": {**request.data["metadata"], "managedFields": managers}}
 
 
 def _selected(body: Object, selector: str) -> bool:

@@ -1,7 +1,7 @@
 """Requests to the API server as values: built here, sent by clients/kube.py. Pure.
 
 One verb for writing, server-side apply, with one field manager per writer. POST is only for what is created and never
-changed, or counted under another manager; PUT only for the Lease; the scale subresource takes a merge patch.
+changed, PUT only for the Lease.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STA
 
 JSON = "application/json"
 APPLY_PATCH = "application/apply-patch+yaml"
-MERGE_PATCH = "application/merge-patch+json"
 # A Deployment comes as 20 KiB and takes 150 of memory while it is read.
 LIST_CHUNK = 100
 # The store is at 1 before its first object is written, which gets 2.
@@ -116,9 +115,15 @@ def apply_status(resource: Resource, read: Body, status: Body) -> Request:
 
 
 def scale(namespace: str, name: str, replicas: int) -> Request:
-    """Set the number of pods of a Deployment."""
+    """Set the number of pods of a Deployment, which is `nereid-scale`'s from then on, also when it was the same."""
+    manifest = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": replicas},
+    }
     path = path_of(DEPLOYMENT, namespace, name, "scale")
-    return Request("PATCH", path, {"fieldManager": MANAGER_SCALE}, {"spec": {"replicas": replicas}}, MERGE_PATCH)
+    return Request("PATCH", path, {"fieldManager": MANAGER_SCALE, "force": "true"}, manifest, APPLY_PATCH)
 
 
 def delete(resource: Resource, namespace: str, name: str, *, uid: str) -> Request:

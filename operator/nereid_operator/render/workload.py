@@ -2,7 +2,7 @@
 
     pod:  prepare ──► emptyDir model ──► triton ◄─gRPC, loopback─ frontend ◄── Service
 
-Replicas are left out of the Deployment: they belong to the field manager `nereid-scale`.
+Replicas are left out of the Deployment but for its first apply: they belong to the field manager `nereid-scale`.
 """
 
 from typing import Any

@@ -9,7 +9,7 @@ import yaml
 
 from nereid_operator.api.resources import CHILDREN, DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE, Key
 from nereid_operator.cache import Cache
-from nereid_operator.observe import is_applied
+from nereid_operator.observe import is_managed
 
 KEY = Key("default", "m")
 KINDS = {resource.kind: resource for resource in CHILDREN}
@@ -135,5 +135,5 @@ def test_a_client_without_a_name_manages_fields_too():
     )
     kept = cache.model_deployment(KEY)
     assert kept is not None
-    assert is_applied(kept, "nereid")
-    assert not is_applied(kept, "nereid-scale")
+    assert is_managed(kept, "nereid")
+    assert not is_managed(kept, "nereid-scale")

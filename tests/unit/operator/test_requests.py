@@ -47,11 +47,10 @@ def test_status_is_only_for_the_very_object_that_was_read():
 
 def test_replicas_are_written_to_the_scale_subresource():
     request = requests.scale("ns", "m-1", 3)
-    assert (request.path, request.body) == (
-        "/apis/apps/v1/namespaces/ns/deployments/m-1/scale",
-        {"spec": {"replicas": 3}},
-    )
-    assert request.query == {"fieldManager": "nereid-scale"}
+    assert request.path == "/apis/apps/v1/namespaces/ns/deployments/m-1/scale"
+    assert request.body is not None
+    assert (request.body["kind"], request.body["spec"]) == ("Scale", {"replicas": 3})
+    assert request.query == {"fieldManager": "nereid-scale", "force": "true"}
 
 
 def test_a_deletion_names_the_very_object():
