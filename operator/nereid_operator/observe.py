@@ -6,7 +6,7 @@ keeps pods as facts, since they are many and large.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -265,6 +265,12 @@ def accelerators(deployment: Body) -> int:
     """Return how many devices each pod of a Deployment asks for: what is named like one."""
     asked = pod_requests(deployment["spec"]["template"]["spec"])
     return int(sum(pieces for name, pieces in asked.items() if "/" in name))
+
+
+def refused_pod(events: Iterable[Body]) -> str:
+    """Return the newest words of a controller's Events about a pod that it cannot create; empty when there are none."""
+    newest = max(events, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default={})
+    return str(newest.get("message", ""))
 
 
 def selected_revision(service: Body | None) -> str:

@@ -8,6 +8,7 @@ import re
 
 from nereid_operator.api.conditions import Reason
 
+_RECORDER = re.compile(r"^(\(combined from similar events\): )?(Error creating: )?")  # of Events, not of conditions
 _SUBJECT = re.compile(r'\S+ "[^"]*" is forbidden: ')
 _KINDS: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"\b(exceeded|failed) quota: "), Reason.QUOTA_EXCEEDED),
@@ -28,5 +29,5 @@ def refusal_reason(message: str, *, otherwise: Reason) -> Reason:
 
 
 def refusal_words(message: str) -> str:
-    """Return the words without the name of the object, which another attempt would change."""
-    return _SUBJECT.sub("", message, count=1)
+    """Return the words without what another attempt would change: the name of the object, how often it was said."""
+    return _SUBJECT.sub("", _RECORDER.sub("", message), count=1)

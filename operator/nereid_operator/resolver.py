@@ -9,9 +9,9 @@ from datetime import datetime
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, failed_attempts, recorded_model
-from nereid_operator.api.resources import JOB, LABEL_JOB_NAME, POD, Body
+from nereid_operator.api.resources import EVENT, JOB, LABEL_JOB_NAME, POD, Body
 from nereid_operator.errors import RefusalError
-from nereid_operator.observe import DeploymentFacts, JobFacts, is_owned, job_facts, pod_facts
+from nereid_operator.observe import DeploymentFacts, JobFacts, is_owned, job_facts, pod_facts, refused_pod
 from nereid_operator.plan.ir import Platform, ResolveJob
 from nereid_operator.plan.planner import resolve_job
 from nereid_operator.plan.resolution import (
@@ -32,6 +32,9 @@ from nereid_operator.render.job import job as render_job
 from nereid_operator.writer import Writer
 
 _log = logging.getLogger(__name__)
+
+# The Job controller's reason of an Event.
+_POD_REFUSED = "FailedCreate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Resolver:
         if isinstance(found, ReportLost):
             found = await self._look_for_report(job, facts)
         if isinstance(found, Resolving) and is_podless(facts, pods, now=self.now):
-            return Podless(job.name)
+            return Podless(job.name, await self._refused_pod(facts))
         if isinstance(found, ResolveFailed) and found.is_due(self.now) and failed >= facts.attempt:
             _log.info("%s: asking again after %s, attempt %d failed", self.writer.key, found.reason, facts.attempt)
             await self.writer.delete(JOB, job.name)
@@ -107,6 +110,12 @@ class Resolver:
         _log.info("%s: Job %s succeeded but its pod is gone, asking again", self.writer.key, job.name)
         await self.writer.delete(JOB, job.name)
         return Resolving(job.name)
+
+    async def _refused_pod(self, facts: JobFacts) -> str:
+        """Return why the Job cannot create its pod, which no status says."""
+        fields = f"involvedObject.uid={facts.uid},reason={_POD_REFUSED}"
+        listing = await self.writer.kube.list(EVENT, namespace=self.writer.key.namespace, fields=fields)
+        return refused_pod(listing.items)
 
     async def _delete_other_jobs(self, job: ResolveJob) -> None:
         """Delete the Jobs of earlier specs and images; their answers are in status or no longer wanted."""

@@ -5,7 +5,7 @@ says whether anything answers. Messages may hold figures that tick: status_write
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ from nereid_operator.plan.resolution import (
 )
 from nereid_operator.plan.rollout import has_replicas
 from nereid_operator.replica_states import phase_counts, replica_states
-from nereid_operator.waiting import Wait, has_ended, why_waiting
+from nereid_operator.waiting import Wait, cannot_create, has_ended, why_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,8 @@ def _refresh(refreshing: Resolution | None) -> tuple[str, str]:
             return Reason.RESOLVED, ""
         case ResolveFailed(reason, message) | JobRefused(reason, message):
             return Reason.REFRESH_FAILED, f" The refresh failed ({reason}): {message}"
-        case Podless(job):
-            return Reason.REFRESHING, f" {_refused_pod(job)}"
+        case Podless() as podless:
+            return Reason.REFRESHING, f" {_podless(podless).message}"
         case _:
             return Reason.REFRESHING, " A resolve Job is reading what the model is now."
 
@@ -239,7 +239,7 @@ def _wait(reading: Reading) -> Wait | None:
 def _resolving(reading: Reading) -> Wait:
     """Return why the resolve Job has not answered: its pod cannot start, or an attempt failed; else it needs time."""
     if isinstance(reading.resolution, Podless):
-        return Wait(Reason.POD_CREATION_FAILED, _refused_pod(reading.resolution.job), stuck=True)
+        return _podless(reading.resolution)
     job = reading.resolution.job if isinstance(reading.resolution, Resolving) else ""
     pods = [pod for pod in reading.pods if job and pod.job == job]
     newest_first = sorted(pods, key=lambda pod: pod.created, reverse=True)
@@ -250,9 +250,13 @@ def _resolving(reading: Reading) -> Wait:
     return Wait(wait.reason, f"{wait.message.rstrip('. ')}. The resolve Job tries again.", stuck=False)
 
 
-def _refused_pod(job: str) -> str:
-    who = "A quota, a LimitRange, Pod Security or a webhook may refuse it"
-    return f"Job {job} cannot create its pod. {who}; its Events have the words: kubectl describe job {job}"
+def _podless(found: Podless) -> Wait:
+    """Return why the Job has no pod: who refuses it, as with the pods of a Deployment."""
+    if not found.words:
+        words = f"Job {found.job} has no pod, and no Event says why: kubectl describe job {found.job}"
+        return Wait(Reason.POD_CREATION_FAILED, words, stuck=True)
+    wait = cannot_create(found.words)
+    return replace(wait, message=f"Job {found.job} cannot create its pod: {wait.message}")
 
 
 def _current(reading: Reading) -> DeploymentFacts | None:

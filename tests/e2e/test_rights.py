@@ -12,7 +12,7 @@ from tests.stack.audit import AuditLog
 from tests.stack.components import stopped
 from tests.stack.helm import NAMESPACE
 from tests.stack.kubectl import MODELS, KubectlError
-from tests.stack.manifests import model_deployment
+from tests.stack.manifests import condition, model_deployment
 from tests.stack.rights import ANY, denied, grants_of, unused, wildcards
 from tests.stack.wait import wait_for
 
@@ -54,6 +54,7 @@ def life(kubectl, namespace, too_large):
             wait_for("no budget", lambda: not kubectl.get("poddisruptionbudget", name, namespace), seconds=30)
             _edit(kubectl, namespace, name, {"model": {"task": "Embedding"}})
             _forget_and_wait(kubectl, namespace, name)
+            _refuse_pod_and_wait(kubectl, namespace, name)
             with stopped("kube-controller-manager"):
                 _remake_and_wait(kubectl, too_large(name, namespace, 1))
         finally:
@@ -239,6 +240,22 @@ def _remake_and_wait(kubectl, manifest):
 
 def _uids(kubectl, kinds, namespace, name):
     return {item["metadata"]["uid"] for item in kubectl.select(kinds, namespace, f"nereid.dev/model={name}")}
+
+
+def _refuse_pod_and_wait(kubectl, namespace, name):
+    """Let a quota refuse the pod of a resolve Job: the operator reads in the Job's Events why it has none."""
+    meta = {"name": "no-pods", "namespace": namespace}
+    kubectl.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": {"pods": "0"}}})
+    try:
+        wait_for("a count", lambda: kubectl.get("resourcequota", "no-pods", namespace).get("status"), seconds=60)
+        kubectl.run("annotate", MODELS, name, "-n", namespace, "nereid.dev/refresh=now")
+        wait_for("the quota's words", lambda: _tells_of_quota(kubectl.get(MODELS, name, namespace)), seconds=60)
+    finally:
+        kubectl.run("delete", "resourcequota", "no-pods", "-n", namespace)
+
+
+def _tells_of_quota(model):
+    return "exceeded quota: no-pods" in condition(model, "Resolved").get("message", "")
 
 
 def _revisions(kubectl, namespace, name):

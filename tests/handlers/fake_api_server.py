@@ -8,6 +8,7 @@ Controllers are played by the test: it edits objects through `edit`.
 
 import asyncio
 import copy
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -156,11 +157,12 @@ class FakeApiServer(kmock.KubernetesScaffold):
         return self.refuse(request.method.value, request.url.path)
 
     def _list(self, request: Any) -> aiohttp.web.Response:
-        selector = request.params.get("labelSelector", "")
+        selector, fields = (request.params.get(name, "") for name in ("labelSelector", "fieldSelector"))
         items = [
             {name: value for name, value in body.items() if name not in ("apiVersion", "kind")}
             for (resource, namespace, _), body in self.store.items()
-            if resource == request.resource and request.namespace in (None, "", namespace) and _selected(body, selector)
+            if resource == request.resource and request.namespace in (None, "", namespace)
+            if _selected(body, selector) and _has_fields(body, fields)
         ]
         kind, api_version = KINDS[request.resource]
         metadata = {"resourceVersion": str(self._version)}
@@ -312,6 +314,11 @@ def _selected(body: Object, selector: str) -> bool:
     labels = body["metadata"].get("labels", {})
     terms = [term.partition("=") for term in selector.split(",") if term]
     return all(labels.get(name) == value for name, _, value in terms)
+
+
+def _has_fields(body: Object, selector: str) -> bool:
+    terms = [term.partition("=") for term in selector.split(",") if term]
+    return all(functools.reduce(dict.__getitem__, path.split("."), body) == value for path, _, value in terms)
 
 
 def _answer(body: Object, status: int = 200) -> aiohttp.web.Response:

@@ -316,12 +316,20 @@ async def test_the_endpoint_says_alive_and_ready(operator: Operator, api: FakeAp
 
 
 async def test_a_job_whose_pod_is_refused_is_told_and_goes_on_when_it_is_not(api: FakeApiServer, operator: Operator):
-    """The Job controller says of a refused pod only in Events, and a Job without a pod changes no more."""
+    """The Job controller says why a pod is refused only in Events, and a Job without a pod changes no more."""
     cluster.apply_model(api, "s3://models/minilm")
     job = await cluster.unfinished_job(api, "minilm")
     api.edit(cluster.JOBS, job, {"status": {"startTime": "2026-03-04T05:06:07Z"}})
     await until(lambda: cluster.condition(api, "Ready")["reason"] == "PodCreationFailed", "the refused pod in status")
     assert f"kubectl describe job {job}" in cluster.condition(api, "Ready")["message"]
+
+    about = {"involvedObject": cluster.owner(api.all(cluster.JOBS)[job]), "reason": "FailedCreate"}
+    said = f'Error creating: pods "{job}-x" is forbidden: exceeded quota: no-pods, limited: pods=0'
+    api.put("v1/events", {"metadata": {"name": "refused"}, **about, "message": said})
+    api.edit(cluster.JOBS, job, {"metadata": {"annotations": {"touched": "1"}}})
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "QuotaExceeded", "the refusal in its own words")
+    words = f"Job {job} cannot create its pod: exceeded quota: no-pods, limited: pods=0"
+    assert cluster.condition(api, "Resolved")["message"] == cluster.condition(api, "Ready")["message"] == words
     await cluster.finish_resolve_job(api, digest="a")
     await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the answer of the Job")
 

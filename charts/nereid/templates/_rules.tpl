@@ -44,5 +44,5 @@ server's audit log. A server-side apply that creates needs `create` beside `patc
   verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create]
+  verbs: [list, create] # lists those of a resolve Job that has no pod
 {{- end -}}

@@ -40,13 +40,15 @@ class KubeClient:
             return None
 
     async def pages(
-        self, resource: Resource, *, namespace: str | None = None, selector: str = ""
+        self, resource: Resource, *, namespace: str | None = None, selector: str = "", fields: str = ""
     ) -> AsyncIterator[Listing]:
         """Yield everything of a kind in chunks, all of one version; no namespace means all of them."""
         token = ""
         while True:
             page = await self._send(
-                requests.list_page(resource, namespace=namespace, selector=selector, continue_token=token)
+                requests.list_page(
+                    resource, namespace=namespace, selector=selector, fields=fields, continue_token=token
+                )
             )
             # The items of a list come without their type.
             kind = {"apiVersion": resource.api_version, "kind": resource.kind}
@@ -57,9 +59,11 @@ class KubeClient:
             if not token:
                 return
 
-    async def list(self, resource: Resource, *, namespace: str | None = None, selector: str = "") -> Listing:
+    async def list(
+        self, resource: Resource, *, namespace: str | None = None, selector: str = "", fields: str = ""
+    ) -> Listing:
         """Return everything of a kind at once."""
-        pages = [page async for page in self.pages(resource, namespace=namespace, selector=selector)]
+        pages = [page async for page in self.pages(resource, namespace=namespace, selector=selector, fields=fields)]
         return Listing(tuple(item for page in pages for item in page.items), pages[-1].resource_version)
 
     async def create(self, resource: Resource, manifest: Body, *, manager: str) -> Body:

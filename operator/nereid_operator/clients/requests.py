@@ -63,9 +63,16 @@ def get(resource: Resource, namespace: str, name: str) -> Request:
     return Request("GET", path_of(resource, namespace, name))
 
 
-def list_page(resource: Resource, *, namespace: str | None, selector: str, continue_token: str) -> Request:
-    """Read one page of a list; an empty token asks for the first."""
-    query = {"limit": str(LIST_CHUNK), "labelSelector": selector, "continue": continue_token}
+def list_page(
+    resource: Resource, *, namespace: str | None, selector: str, continue_token: str, fields: str = ""
+) -> Request:
+    """Read one page of a list, of objects with these labels and fields; an empty token asks for the first."""
+    query = {
+        "limit": str(LIST_CHUNK),
+        "labelSelector": selector,
+        "fieldSelector": fields,
+        "continue": continue_token,
+    }
     return Request("GET", path_of(resource, namespace), {name: value for name, value in query.items() if value})
 
 

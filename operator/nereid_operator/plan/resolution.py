@@ -4,7 +4,7 @@ status remembers this input ──► Resolved          (and stays in force whil
 no Job                      ──► NotAsked          (the reconciler creates the Job)
 Job at work                 ──► Resolving
 Job that cannot be created  ──► JobRefused        (a quota, a webhook; tried again)
-Job at work without a pod   ──► Podless           (something refuses the pod; only the Job's Events say what)
+Job at work without a pod   ──► Podless           (something refuses the pod; the Job's Events say what)
 Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
 Job failed with exit code 3 ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
@@ -63,9 +63,13 @@ class JobRefused:
 
 @dataclass(frozen=True, slots=True)
 class Podless:
-    """The Job is at work and has had no pod for a while: the cluster refuses it."""
+    """The Job is at work and has had no pod for a while: the cluster refuses it.
+
+    `words` are those of the Job's Events, empty where they say nothing.
+    """
 
     job: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,12 @@ FAULTS = {
     "a policy of admission that refuses the pods": _fault(
         "AdmissionRefused", "no pods on a Friday", _admission_policy, runtime={"batching": {"maxBatchSize": 4}}
     ),
+    "a ResourceQuota without room for the pod of the resolve Job": _fault(
+        "QuotaExceeded", "cannot create its pod: exceeded quota: no-pods", _quota, model={"task": "Embedding"}
+    ),
+    "a policy of admission that refuses the pod of the resolve Job": _fault(
+        "AdmissionRefused", "no pods on a Friday", _admission_policy, model={"task": "Embedding"}
+    ),
     "a PriorityClass that is not there": _fault(
         "PriorityClassMissing", "no PriorityClass with name urgent", pod={"priorityClassName": "urgent"}
     ),

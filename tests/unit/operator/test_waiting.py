@@ -201,6 +201,16 @@ REFUSALS = {
         "RuntimeClassMissing",
         'RuntimeClass "kata" not found',
     ),
+    "a quota, as an Event says it": (
+        'Error creating: pods "m-1-x" is forbidden: exceeded quota: compute, requested: memory=9Gi',
+        "QuotaExceeded",
+        "exceeded quota: compute, requested: memory=9Gi",
+    ),
+    "a webhook, as the eleventh Event of its kind says it": (
+        '(combined from similar events): Error creating: admission webhook "w.example.org" denied the request: no',
+        "AdmissionRefused",
+        'admission webhook "w.example.org" denied the request: no',
+    ),
     "something that has no reason of its own": (
         'pods "m-1-x" is forbidden: error looking up service account ns/m-model',
         "PodCreationFailed",
@@ -217,3 +227,4 @@ def test_pods_that_cannot_be_created_say_who_refuses_them(message: str, reason: 
     assert (wait.reason, wait.stuck) == (reason, True)
     assert words in wait.message
     assert "m-1-x" not in wait.message, "the next attempt has another name"
+    assert not wait.message.startswith(("Error", "(combined")), "the next Event may say it otherwise"
