@@ -14,7 +14,7 @@ KINDS := modeldeployments servingpolicies
 LOCK = uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml requirements/dev.txt requirements/fixtures.txt requirements/go.txt requirements/uv.txt
 	@echo "==> Python environment"
@@ -41,17 +41,26 @@ test-fast: venv ## Unit, golden, handlers and runtime tests; no cluster
 	pytest tests/runtime
 
 test-e2e: venv ## End-to-end tests on a real Kubernetes
+	$(call e2e,not soak)
+
+test-faults: venv ## Kills, cuts and contradictions between operators and a real API server
+	$(call faults,not soak,-n 4 --dist loadgroup)
+
+soak: venv ## The long tests: every kill, twenty stops of 30 s, a thousand changes of specs, fifty on real pods
+	$(call faults,soak)
+	$(call e2e,soak)
+
+define e2e
 	python -m tests.cluster up
 	python -m tests.cluster build
-	pytest tests/e2e; rc=$$?; $(if $(NEREID_KEEP_CLUSTER),,python -m tests.cluster down;) exit $$rc
+	pytest tests/e2e -m "$(1)"; rc=$$?; $(if $(NEREID_KEEP_CLUSTER),,python -m tests.cluster down;) exit $$rc
+endef
 
 # A cluster of its own: no operator of the chart's may run where the tests start and kill theirs.
 FAULTS = NEREID_CLUSTER_NAME=nereid-faults
-test-faults: venv ## Kills, cuts and contradictions between operators and a real API server
-	$(FAULTS) pytest tests/faults -m "not soak" -n 4 --dist loadgroup; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
-
-soak: venv ## The long tests of faults: every kill, twenty stops of 30 s, a thousand changes
-	$(FAULTS) pytest tests/faults -m soak; rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
+define faults
+	$(FAULTS) pytest tests/faults -m "$(1)" $(2); rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
+endef
 
 bench: venv ## A benchmark by name: make bench NAME=control SIZES=500,1000
 	python -m bench $(NAME) $(if $(SIZES),--sizes $(SIZES))

@@ -4,16 +4,14 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from nereid_operator.api.resources import DEPLOYMENT, JOB, MODEL_DEPLOYMENT
 from nereid_operator.errors import RejectedError
 from tests.faults.apiserver import Object, until
 from tests.faults.conftest import MakeStand
-from tests.faults.specs import specs
 from tests.faults.stand import Stand
 from tests.faults.state import assert_same, state_of
+from tests.stack.specs import runs_of, specs
 
 pytestmark = pytest.mark.e2e
 
@@ -42,34 +40,14 @@ async def test_a_thousand_generated_changes_and_back(make_stand: MakeStand, caps
 
 
 async def _change(make_stand: MakeStand, *, changes: int) -> Count:
-    runs = _generated(changes // CHANGES_OF_A_RUN)
+    generated = runs_of(specs(), count=changes // CHANGES_OF_A_RUN, length=CHANGES_OF_A_RUN)
     count = Count()
-    rows = [runs[number::SIDE_BY_SIDE] for number in range(SIDE_BY_SIDE)]
+    rows = [generated[number::SIDE_BY_SIDE] for number in range(SIDE_BY_SIDE)]
     stands = [await make_stand() for _ in rows]
     await asyncio.gather(*(_row(stand, row, count) for stand, row in zip(stands, rows, strict=True)))
-    assert count.observed + count.refused == len(runs) * CHANGES_OF_A_RUN
+    assert count.observed + count.refused == len(generated) * CHANGES_OF_A_RUN
     assert count.refused < count.observed / 4, "most of what the operator accepts shall be what the API server accepts"
     return count
-
-
-def _generated(count: int) -> list[list[Object]]:
-    """Return runs of changes, the same ones each time."""
-    runs: list[list[Object]] = []
-
-    @settings(
-        max_examples=count,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(specs(), min_size=CHANGES_OF_A_RUN, max_size=CHANGES_OF_A_RUN))
-    def collect(run: list[Object]) -> None:
-        runs.append(run)
-
-    collect()
-    return runs
 
 
 async def _row(stand: Stand, runs: list[list[Object]], count: Count) -> None:

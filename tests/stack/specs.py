@@ -8,15 +8,17 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.validation import validate
-from tests.faults.apiserver import Object
+from tests.stack.kubectl import Object
+
+T = TypeVar("T")
 
 CRD = Path(__file__).parents[2] / "crds" / "nereid.dev_modeldeployments.yaml"
 # A test's cluster is no place for a thousand pods of each spec, nor for lists that say the same thing forty times.
@@ -38,6 +40,26 @@ def specs() -> st.SearchStrategy[Object]:
     definition = yaml.safe_load(CRD.read_text())
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return _values(schema).map(_few_replicas).map(_accepted)
+
+
+def runs_of(changes: st.SearchStrategy[T], *, count: int, length: int) -> list[list[T]]:
+    """Return runs of changes, the same ones each time."""
+    found: list[list[T]] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(changes, min_size=length, max_size=length))
+    def collect(run: list[T]) -> None:
+        found.append(run)
+
+    collect()
+    return found
 
 
 def _accepted(spec: Object) -> Object:
