@@ -100,7 +100,6 @@ class Varied:
             lambda: self.get().get("status", {}).get("observedGeneration", 0) >= wanted,
             seconds=60,
         )
-        self.count.observed += 1
 
     def get(self) -> Object:
         body = self.kubectl.get(MODELS, MODEL, self.namespace)
@@ -145,6 +144,7 @@ def _change(varied, openai_client, embedded, *, changes):
         _one_way_and_back(varied, run)
         assert varied.pod_specs() == first, run
         assert _cosine(openai_client, embedded) >= 1 - 1e-5, run
+    assert varied.count.observed + varied.count.refused == changes
 
 
 def _one_way_and_back(varied: Varied, run: list[Change]) -> None:
@@ -156,7 +156,8 @@ def _one_way_and_back(varied: Varied, run: list[Change]) -> None:
     ):
         for change in run:
             _one_change(varied, change, requests, silence)
-        _one_change(varied, Change(varied.manifest["spec"], serves=True), requests, silence)
+        varied.apply(varied.manifest["spec"])
+        _answered(varied, requests, silence)
         _count_pods(varied.count, events())
     assert [failure for failure in requests.failures() if not silence.excuses(failure)] == [], run
 
@@ -171,12 +172,19 @@ def _one_change(varied: Varied, change: Change, requests: SteadyClient, silence:
         if change.serves or "is invalid" not in str(error):
             raise
         varied.count.refused += 1
+    else:
+        varied.count.observed += 1
     if change.serves and change.spec.get("replicas") != 0:
-        varied.served()
-        requests.more()
-        silence.end()
+        _answered(varied, requests, silence)
     elif silence.since is None:
         requests.more()
+
+
+def _answered(varied: Varied, requests: SteadyClient, silence: Silence) -> None:
+    """Wait until the spec's own revision serves, and has been asked."""
+    varied.served()
+    requests.more()
+    silence.end()
 
 
 def _count_pods(count: Count, events: list[Object]) -> None:
