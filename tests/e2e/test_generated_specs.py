@@ -5,6 +5,7 @@ most of them name nodes, classes, devices or digests that are nowhere: what serv
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.stack.manifests import model_deployment
 from tests.stack.revisions import replicas_of, served_alone
 from tests.stack.specs import runs_of, specs
 from tests.stack.wait import wait_for
+from tests.stack.watching import Seen, watching
 
 pytestmark = pytest.mark.e2e
 
@@ -151,14 +153,14 @@ def _one_way_and_back(varied: Varied, run: list[Change]) -> None:
     silence = Silence()
     selector = f"nereid.dev/model={MODEL},nereid.dev/revision"
     with (
-        varied.kubectl.watch("pods", varied.namespace, selector) as events,
+        watching(varied.kubectl, "pods", "-n", varied.namespace, "-l", selector) as watch,
         steady_client(varied.kubectl, varied.namespace, MODEL) as requests,
     ):
         for change in run:
             _one_change(varied, change, requests, silence)
         varied.apply(varied.manifest["spec"])
         _answered(varied, requests, silence)
-        _count_pods(varied.count, events())
+    _count_pods(varied.count, watch.events)
     assert [failure for failure in requests.failures() if not silence.excuses(failure)] == [], run
 
 
@@ -187,8 +189,8 @@ def _answered(varied: Varied, requests: SteadyClient, silence: Silence) -> None:
     silence.end()
 
 
-def _count_pods(count: Count, events: list[Object]) -> None:
-    for pod in (event["object"] for event in events):
+def _count_pods(count: Count, events: Iterable[Seen]) -> None:
+    for pod in (event.object for event in events):
         conditions = pod["status"].get("conditions", ())
         count.made.add(pod["metadata"]["uid"])
         if any((condition["type"], condition["status"]) == ("Ready", "True") for condition in conditions):
