@@ -83,9 +83,12 @@ async def _apply(stand: Stand, spec: Object, count: Count) -> None:
 
 
 def _kept(state: dict[str, Object]) -> dict[str, Object]:
-    """Return what serves: not the revision that is kept at zero, nor the Job whose answer is in status."""
+    """Return what serves: not the revision that is kept at zero, nor the Job whose answer is in status.
+
+    Nor whether it was ever scaled, after which its replicas are held by `nereid-scale` and no longer by who created it.
+    """
     return {
-        name: body
+        name: {**body, "managers": [entry for entry in body["managers"] if entry[2] != "scale"]}
         for name, body in state.items()
         if body["kind"] != JOB.kind and (body["kind"] != DEPLOYMENT.kind or body["spec"]["replicas"] > 0)
     }
