@@ -29,6 +29,13 @@ from tests.stack.kubectl import Kubectl
 _PODS_PER_NODE = 110
 _PODS_PER_MODEL = 3
 _LONGER_THAN_ANY_RUN = "12h"
+# A cluster has 4,096 addresses for Services, fewer than the largest size; nobody sends to these.
+_MORE_SERVICES = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "ServiceCIDR",
+    "metadata": {"name": "bench"},
+    "spec": {"cidrs": ["10.96.0.0/16"]},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ def _prepare(backend: Backend) -> Stand:
     rendered = Helm(backend.kubeconfig).run("template", RELEASE, str(CHART), "-n", NAMESPACE)
     objects = [found for found in yaml.safe_load_all(rendered) if found]
     (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, _MORE_SERVICES)
     kubectl.apply(*(found for found in objects if found["kind"] != "Deployment"))
     pod = deployment["spec"]["template"]["spec"]
     account = pod["serviceAccountName"]
