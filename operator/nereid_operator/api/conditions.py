@@ -76,20 +76,35 @@ RUNTIME_REASONS = frozenset(
         "SourceNotFound",
         "SourceUnauthorized",
         "SourceUnreachable",
+        "SourceTimeout",
+        "SourceTooSlow",
+        "SourceTruncated",
+        "ConnectionCut",
+        "EgressRefused",
         "CredentialsMissing",
+        "CredentialsRefused",
         "CaBundleMissing",
         "DigestMissing",
         "DigestMismatch",
         "UnsafeFile",
+        "RemoteCode",
+        "PickledWeights",
+        "PackedFile",
+        "UnsafePath",
+        "UnsafeTokenizer",
+        "UnsafeTemplate",
         "UnsupportedArchitecture",
         "InvalidModel",
+        "InvalidHeader",
+        "InvalidTensors",
+        "InvalidConfig",
         "InsufficientDisk",
         "InvalidArgument",
         "DeviceMissing",
     }
 )
 # Those of what the namespace of the model lacks: no source was asked.
-NAMESPACE_REASONS = frozenset({"CredentialsMissing", "CaBundleMissing"})
+NAMESPACE_REASONS = frozenset({"CredentialsMissing", "CredentialsRefused", "CaBundleMissing"})
 _KNOWN_REASONS = RUNTIME_REASONS | frozenset(Reason)
 
 

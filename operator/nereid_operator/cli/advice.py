@@ -52,6 +52,15 @@ _ADVICE = {
     "with the keys accessKeyId and secretAccessKey (s3) or token (hf, https).",
     "SourceUnreachable": f"Check that the nodes reach the host named in {_SOURCE}: DNS, proxy, NetworkPolicy; "
     "when its certificate is not trusted, name its authority in spec.model.source.caBundle.",
+    "SourceTimeout": "The host takes connections and says nothing: look at its log, or at what stands before it.",
+    "SourceTooSlow": "The source is too slow for this model: name a mirror that is nearer, or a claim (pvc://).",
+    "SourceTruncated": "The source holds less of the file than it lists: publish the file again.",
+    "ConnectionCut": "Something between the node and the source cuts connections: a proxy, a gateway or its timeout.",
+    "EgressRefused": "Name a source that may be reached, or have a ServingPolicy allow this one: "
+    "allowedHosts for the host, allowedCIDRs for a private address.",
+    "CredentialsRefused": "Make it a Secret of type nereid.dev/model-credentials whose key hosts names the host: "
+    "kubectl create secret generic NAME -n {namespace} --type=nereid.dev/model-credentials "
+    "--from-literal=hosts=HOST --from-literal=token=TOKEN",
     "CredentialsMissing": "Create the Secret that is named in namespace {namespace}, with the keys accessKeyId and "
     "secretAccessKey (s3) or token (hf, https), or correct spec.model.credentials.secretName.",
     "CaBundleMissing": "Create the ConfigMap that is named in namespace {namespace}, "
@@ -59,8 +68,17 @@ _ADVICE = {
     "DigestMissing": "Put a SHA256SUMS file beside the model's files, so that what arrives can be verified.",
     "DigestMismatch": "The bytes are not those of spec.model.digest: correct the digest, or find out who changed them.",
     "UnsafeFile": "Publish the model as safetensors or GGUF; formats that can run code are never loaded.",
+    "RemoteCode": "Choose a model that runs without code of its own; code of a repository is never run.",
+    "PickledWeights": "Convert the weights to safetensors: pickle can run code when it is loaded.",
+    "PackedFile": "Publish the files as they are, not packed.",
+    "UnsafePath": "Publish plain files below the model's folder, without links.",
+    "UnsafeTokenizer": "Publish a tokenizer.json without the part that is named.",
+    "UnsafeTemplate": "Publish a chat template without the part that is named.",
     "UnsupportedArchitecture": "Choose a model whose architecture is supported; trying again changes nothing.",
     "InvalidModel": "Publish the folder again: a file that makes it a model is missing or broken.",
+    "InvalidHeader": "Publish the weights again: the header of the file that is named is broken.",
+    "InvalidTensors": "Publish the weights again: the tensor that is named is broken.",
+    "InvalidConfig": "Correct the value of config.json that is named.",
     "InsufficientDisk": "Free disk on the node, or use nodes with more ephemeral storage.",
     "InvalidArgument": "Correct the field of spec.model that is named.",
     "DeviceMissing": "Check the device plugin of the node: the accelerator that the pod asked for is not there.",

@@ -22,7 +22,8 @@ def test_every_reason_is_in_the_table_once_and_no_other():
 
 def test_the_reasons_of_the_image_are_those_that_it_has():
     ends = (*errors.PermanentError.__subclasses__(), *errors.TransientError.__subclasses__())
-    assert {kind.__name__ for kind in ends if kind.__module__ == errors.__name__} == RUNTIME_REASONS
+    kinds = (*ends, *(finer for kind in ends for finer in kind.__subclasses__()))
+    assert {kind.__name__ for kind in kinds if kind.__module__ == errors.__name__} == RUNTIME_REASONS
 
 
 @pytest.mark.parametrize("reason", sorted(ALL - NO_ADVICE))
