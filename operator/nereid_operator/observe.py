@@ -115,15 +115,14 @@ class Meanwhile:
 class JobFacts:
     """A Job. What is said of its failure is empty unless it failed.
 
-    `failure_reason` is the Job controller's, `failed_at` and `started` RFC 3339 times; `attempt` counts the Jobs of
-    this name from 1. `meanwhile` is None when nothing served.
+    `failed_at` and `started` are RFC 3339 times; `attempt` counts the Jobs of this name from 1. `meanwhile` is None
+    when nothing served.
     """
 
     name: str
     uid: str
     succeeded: bool
     failed: bool
-    failure_reason: str
     failure: str
     failed_at: str
     attempt: int
@@ -245,7 +244,6 @@ def job_facts(body: Body) -> JobFacts:
         uid=body["metadata"].get("uid", ""),
         succeeded=conditions.get("Complete", {}).get("status") == "True",
         failed=failed.get("status") == "True",
-        failure_reason=failed.get("reason", ""),
         failure=failed.get("message", ""),
         failed_at=failed.get("lastTransitionTime", ""),
         attempt=int(attempt) if _COUNT.fullmatch(attempt) else 1,

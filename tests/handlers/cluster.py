@@ -1,6 +1,6 @@
 """What a user and Kubernetes' controllers do, for tests with the fake API server."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import kmock
@@ -68,12 +68,13 @@ async def finish_resolve_job(api: FakeApiServer, *, digest: str, name: str = "mi
     api.edit(JOBS, job, {"status": {"conditions": [{"type": "Complete", "status": "True"}]}})
 
 
-async def fail_resolve_job(api: FakeApiServer, *, reason: str, message: str) -> None:
-    """Play the Job controller and the resolve command: a failure that trying again cannot mend."""
+async def fail_resolve_job(api: FakeApiServer, *, reason: str, message: str, ended: datetime | None = None) -> None:
+    """Play the Job controller and the resolve command: a failure that trying again at once cannot mend."""
     job = await unfinished_job(api, "minilm")
     _end_job_pod(api, job, exit_code=3, message=f'{{"reason": "{reason}", "message": "{message}"}}')
     failed = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "exit code 3"}
-    api.edit(JOBS, job, {"status": {"conditions": [failed]}})
+    at = timestamp(ended or datetime.now(UTC))
+    api.edit(JOBS, job, {"status": {"conditions": [{**failed, "lastTransitionTime": at}]}})
 
 
 async def exhaust_resolve_job(api: FakeApiServer, *, reason: str, message: str, ended: datetime) -> None:
@@ -81,6 +82,12 @@ async def exhaust_resolve_job(api: FakeApiServer, *, reason: str, message: str, 
     job = await unfinished_job(api, "minilm")
     _end_job_pod(api, job, exit_code=1, message=f'{{"reason": "{reason}", "message": "{message}"}}')
     failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "backoff limit"}
+    api.edit(JOBS, job, {"status": {"conditions": [{**failed, "lastTransitionTime": timestamp(ended)}]}})
+
+
+def move_end(api: FakeApiServer, job: str, ended: datetime) -> None:
+    """Play the passing of time: a Job that failed did so then."""
+    (failed,) = api.all(JOBS)[job]["status"]["conditions"]
     api.edit(JOBS, job, {"status": {"conditions": [{**failed, "lastTransitionTime": timestamp(ended)}]}})
 
 

@@ -7,6 +7,7 @@ from tests.handlers.conftest import Operator, until
 from tests.handlers.fake_api_server import FakeApiServer
 from tests.handlers.test_life_of_a_model import Start
 
+GONE = {"reason": "SourceNotFound", "message": "no such bucket."}
 DOWN = {"reason": "SourceUnreachable", "message": "no route to host."}
 QUOTA = 'jobs.batch "minilm-resolve" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1'
 
@@ -31,6 +32,27 @@ async def test_each_wait_is_longer_than_the_one_before(api: FakeApiServer, opera
     due = f"{now + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC"
     assert f"tried again at {due}" in cluster.condition(api, "Ready")["message"]
     assert _attempts(api) == ["2"]
+
+
+async def test_a_source_that_was_mended_is_found_by_the_next_attempt_without_another_word(
+    api: FakeApiServer, operator: Operator
+):
+    cluster.apply_model(api, "s3://models/minilm")
+    now = datetime.now(UTC)
+    await cluster.fail_resolve_job(api, **GONE, ended=now - timedelta(minutes=1))
+    await until(lambda: _is_told(api, "SourceNotFound"), "the failure in status")
+    assert (
+        f"tried again at {now + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC" in cluster.condition(api, "Ready")["message"]
+    )
+    generation = cluster.model(api)["metadata"]["generation"]
+
+    (job,) = api.all(cluster.JOBS)
+    cluster.move_end(api, job, now - timedelta(minutes=3))
+    await until(lambda: _attempts(api) == ["2"], "a second Job")
+    await cluster.finish_resolve_job(api, digest="a")
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the model to be resolved")
+    assert cluster.model(api)["metadata"]["generation"] == generation
+    assert "resolveAttempts" not in cluster.model(api)["status"]
 
 
 async def test_a_job_deleted_by_hand_is_asked_again_at_once_and_an_answer_ends_the_count(

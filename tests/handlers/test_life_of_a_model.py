@@ -124,7 +124,7 @@ async def test_an_invalid_edit_disturbs_nothing(api: FakeApiServer, operator: Op
     assert len(api.all("batch/v1/jobs")) == 1
 
 
-async def test_a_failed_job_is_told_and_not_repeated(api: FakeApiServer, operator: Operator):
+async def test_a_failed_job_is_told_and_not_repeated_at_once(api: FakeApiServer, operator: Operator):
     cluster.apply_model(api, "s3://models/minilm")
     await cluster.fail_resolve_job(api, reason="SourceNotFound", message="there is no such bucket.")
     await until(lambda: cluster.condition(api, "Resolved")["status"] == "False", "the failure in status")

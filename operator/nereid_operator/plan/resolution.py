@@ -7,10 +7,11 @@ Job that cannot be created  ──► JobRefused        (a quota, a webhook; tri
 Job at work without a pod   ──► Podless           (something refuses the pod; the Job's Events say what)
 Job succeeded, report read  ──► Resolved
 Job succeeded, report gone  ──► ReportLost        (the reconciler deletes the Job, and asks again)
-Job failed with exit code 3 ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
-Job failed otherwise        ──► ResolveFailed     (asked again after 2 min, 4 min … at most 1 h; always after 2 min
-                                                   when it got no farther than its own namespace);
+Job failed                  ──► ResolveFailed     (asked again after 2 min, 4 min … at most 1 h: a source can be
+                                                   mended; always after 2 min when it got no farther than its
+                                                   own namespace);
                                                    status remembers the count before the Job is deleted
+Job succeeded, report wrong ──► ResolveFailed     (stays, until spec.model changes or the Job is deleted)
 """
 
 from collections.abc import Iterable
@@ -28,9 +29,6 @@ LONGEST_WAIT = timedelta(hours=1)
 POD_WAIT = timedelta(seconds=5)  # a Job's first pod is there within a second
 
 _LAST_WORDS = 400
-
-# The Job controller's word for an exit code that render/job.py declares final.
-_FINAL = "PodFailurePolicy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,7 @@ def _attempts(job: JobFacts) -> ResolveAttempts:
 
 def _again_at(job: JobFacts, reason: str) -> datetime | None:
     """Return when to ask again: each wait is twice the one before, so that a source that is down is not besieged."""
-    if job.failure_reason == _FINAL or not job.failed_at:
+    if not job.failed_at:
         return None
     doublings = 0 if reason in NAMESPACE_REASONS else min(job.attempt - 1, 16)
     wait: timedelta = FIRST_WAIT * 2**doublings

@@ -62,10 +62,22 @@ def test_the_message_says_when_it_is_tried_again_and_how_to_try_at_once():
     assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", ENDED + timedelta(minutes=2), ONCE)
 
 
-def test_what_trying_again_cannot_mend_stays():
-    advice = "Edit spec.model, or delete the Job m-resolve-1 to try again."
-    found = _resolution(_job("PodFailurePolicy"))
-    assert found == ResolveFailed("SourceUnreachable", f"no route. {advice}", None, ONCE)
+@pytest.mark.parametrize(("attempt", "minutes"), [(1, 2), (2, 4), (7, 60)])
+def test_what_the_job_itself_cannot_mend_is_asked_again_as_rarely_since_a_source_can_be_mended(
+    attempt: int, minutes: int
+):
+    found = _resolution(_job("PodFailurePolicy", attempt=attempt))
+    assert isinstance(found, ResolveFailed)
+    assert found.again_at == ENDED + timedelta(minutes=minutes)
+
+
+def test_an_answer_that_cannot_be_right_stays():
+    job = _job()
+    job["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
+    found = _resolution(job, '{"revision": "r", "digest": "no digest"}')
+    assert isinstance(found, ResolveFailed)
+    assert found.again_at is None
+    assert found.message.endswith("Edit spec.model, or delete the Job m-resolve-1 to try again.")
 
 
 def test_a_job_that_ran_out_of_time_is_asked_again():
