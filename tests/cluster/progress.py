@@ -24,6 +24,7 @@ SHIPPED_SECONDS: Mapping[str, float] = {
     "coredns": 96,
     "kwok": 71,
     "local-path-provisioner": 63,
+    "registry": 88,
     "versitygw": 49,
     "debian base image": 20,
     "nereid.dev/operator": 30,

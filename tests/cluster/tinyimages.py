@@ -17,6 +17,7 @@ PAUSE = "nereid.dev/pause:1"
 COREDNS = "nereid.dev/coredns:1.14.7"
 LOCAL_PATH = "nereid.dev/local-path-provisioner:0.0.30"
 VERSITYGW = "nereid.dev/versitygw:1.8.0"
+REGISTRY = "nereid.dev/registry:3.1.2"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # What the helper pods of the provisioner and the tests call by name.
 _APPLETS = (
@@ -67,6 +68,7 @@ def system_images(programs: Mapping[str, Path], busybox: Path) -> tuple[TinyImag
         TinyImage(LOCAL_PATH, programs["local-path-provisioner"], "/provisioner", ("/provisioner",)),
         TinyImage(BUSYBOX, busybox, shell, (shell,), tuple(f"/bin/{name}" for name in _APPLETS)),
         TinyImage(VERSITYGW, programs["versitygw"], "/versitygw", ("/versitygw",)),
+        TinyImage(REGISTRY, programs["registry"], "/registry", ("/registry",)),
     )
 
 

@@ -39,7 +39,7 @@ def test_the_committed_modules_build_what_the_cluster_runs():
     programs = {program for module in modules() for program in module.programs}
     assert programs == {
         *("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"),
-        *("coredns", "kwok", "local-path-provisioner", "versitygw"),
+        *("coredns", "kwok", "local-path-provisioner", "registry", "versitygw"),
     }
 
 
