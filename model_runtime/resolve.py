@@ -104,8 +104,8 @@ def read_facts(listing: Listing, task: Task, patience: Patience) -> Facts:
 
 def header_of(listing: Listing, entry: FileEntry) -> tuple[Tensor, ...]:
     """Read the header of one safetensors file; the connection is closed where the tensors begin."""
-    with listing.open(entry, 0) as chunks:
-        return read_header(entry.path, entry.size, read_exactly(chunks, entry.path))
+    with listing.open(entry, 0) as answer:
+        return read_header(entry.path, entry.size, read_exactly(answer.chunks, entry.path))
 
 
 if __name__ == "__main__":

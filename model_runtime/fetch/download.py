@@ -159,8 +159,8 @@ def _append(job: Download, entry: FileEntry, file: BinaryIO, hasher: "Hasher", o
         DigestMismatch: it holds more than the file's size.
 
     """
-    with job.open(entry, offset) as chunks:
-        for chunk in chunks:
+    with job.open(entry, offset) as answer:
+        for chunk in answer.chunks:
             if job.cancelled.is_set():
                 raise Cancelled(entry.path)
             job.patience.check(entry.path)
@@ -211,8 +211,8 @@ def read_small(listing: Listing, entry: FileEntry, limit_bytes: int, patience: P
 
     def read() -> bytes:
         content = bytearray()
-        with listing.open(entry, 0) as chunks:
-            for chunk in chunks:
+        with listing.open(entry, 0) as answer:
+            for chunk in answer.chunks:
                 content.extend(chunk)
                 if len(content) > entry.size:
                     raise DigestMismatch(f"{entry.path}: the source gives more than the {entry.size} bytes it listed")

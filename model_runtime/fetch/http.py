@@ -19,7 +19,7 @@ from model_runtime.errors import (
     SourceUnauthorized,
     SourceUnreachable,
 )
-from model_runtime.fetch.source import Chunks
+from model_runtime.fetch.source import Answer, Version, range_header, ranged
 from model_runtime.fetch.trust import ssl_context
 
 # Seconds. A host that says nothing for this long is taken for gone; the download then goes on from where it was.
@@ -91,8 +91,8 @@ def fetch_small(client: httpx.Client, url: str, headers: dict[str, str], limit_b
 
     """
     content = bytearray()
-    with open_range(client, url, headers, 0) as chunks:
-        for chunk in chunks:
+    with open_range(client, url, headers, 0) as answer:
+        for chunk in answer.chunks:
             content.extend(chunk)
             if len(content) > limit_bytes:
                 raise SourceNotFound(f"{url}: more than {limit_bytes} bytes: expected a small text file")
@@ -117,29 +117,22 @@ def content_length(client: httpx.Client, url: str, headers: dict[str, str]) -> i
 
 
 @contextmanager
-def open_range(client: httpx.Client, url: str, headers: dict[str, str], offset: int) -> Iterator[Chunks]:
-    """Open the file from the offset on; a server that ignores ranges has its first bytes read and dropped.
+def open_range(
+    client: httpx.Client, url: str, headers: dict[str, str], offset: int, length: int | None = None
+) -> Iterator[Answer]:
+    """Open the file's bytes as OpenFile says.
 
     Raises:
         ModelRuntimeError: as `status_error`; SourceUnreachable also while the chunks are read.
+        RangesIgnored: as OpenFile says.
 
     """
-    ranged = headers | {"Range": f"bytes={offset}-"} if offset else headers
-    with reasons(url), client.stream("GET", url, headers=ranged) as response:
+    asked = headers | range_header(offset, length)
+    with reasons(url), client.stream("GET", url, headers=asked) as response:
         if response.is_error:
             raise status_error(url, response.status_code)
+        partial = response.status_code == httpx.codes.PARTIAL_CONTENT
+        content_range = response.headers.get("content-range", "") if partial else None
         # As they come: gathering them into larger chunks would lose what came before a cut.
-        chunks = response.iter_raw()
-        if response.status_code != httpx.codes.PARTIAL_CONTENT:
-            yield _after(chunks, offset)
-        elif response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-            yield chunks
-        else:
-            raise SourceUnreachable(f"{url}: Content-Range {response.headers.get('Content-Range')!r}: asked {offset}-")
-
-
-def _after(chunks: Chunks, offset: int) -> Chunks:
-    for chunk in chunks:
-        if offset < len(chunk):
-            yield chunk[offset:]
-        offset = max(0, offset - len(chunk))
+        chunks = ranged(url, response.iter_raw(), content_range, offset, length)
+        yield Answer(chunks, Version.of(response.headers))

@@ -14,7 +14,7 @@ import httpx
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMissing, SourceNotFound
 from model_runtime.fetch.http import bearer, content_length, fetch_small, make_client, open_range
-from model_runtime.fetch.source import Chunks, Listing, listing_by_digest
+from model_runtime.fetch.source import Answer, Listing, listing_by_digest
 from model_runtime.manifest import SUMS_NAME, FileEntry, Manifest, parse_sums
 from model_runtime.selection import select
 
@@ -34,8 +34,8 @@ def https_listing(arguments: SourceArguments) -> Iterator[Listing]:
 
     with make_client(arguments) as client:
 
-        def open_file(entry: FileEntry, offset: int) -> AbstractContextManager[Chunks]:
-            return open_range(client, url(entry.path), headers, offset)
+        def open_file(entry: FileEntry, offset: int, length: int | None = None) -> AbstractContextManager[Answer]:
+            return open_range(client, url(entry.path), headers, offset, length)
 
         digests = _sums(client, url(SUMS_NAME), headers)
         paths = select(digests)

@@ -28,7 +28,7 @@ from model_runtime.errors import (
     SourceUnreachable,
 )
 from model_runtime.fetch.http import bearer, make_client, open_range, status_error
-from model_runtime.fetch.source import Chunks, Listing
+from model_runtime.fetch.source import Answer, Listing
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.selection import select
 
@@ -53,9 +53,9 @@ def hub_listing(arguments: SourceArguments) -> Iterator[Listing]:
     manifest = Manifest.of(_entry(siblings[path]) for path in select(siblings))
     with make_client(arguments) as client:
 
-        def open_file(entry: FileEntry, offset: int) -> AbstractContextManager[Chunks]:
+        def open_file(entry: FileEntry, offset: int, length: int | None = None) -> AbstractContextManager[Answer]:
             url = hf_hub_url(repository, entry.path, revision=commit, endpoint=endpoint)
-            return open_range(client, url, headers, offset)
+            return open_range(client, url, headers, offset, length)
 
         yield Listing(revision=commit, manifest=manifest, open=open_file)
 

@@ -18,11 +18,21 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMissing, InvalidModel, SourceNotFound, SourceUnreachable
 from model_runtime.fetch.http import status_error
-from model_runtime.fetch.source import CHUNK_BYTES, Chunks, Listing, listing_by_digest
+from model_runtime.fetch.source import (
+    CHUNK_BYTES,
+    Answer,
+    Chunks,
+    Listing,
+    Version,
+    listing_by_digest,
+    range_header,
+    ranged,
+)
 from model_runtime.fetch.trust import trusted_file
 from model_runtime.manifest import SUMS_NAME, FileEntry, Manifest, parse_sums
 from model_runtime.selection import select
@@ -66,13 +76,19 @@ class _Folder:
         return {"Bucket": self.bucket, "Key": self.prefix + path}
 
     @contextmanager
-    def open(self, entry: FileEntry, offset: int) -> Iterator[Chunks]:
-        ranged = {"Range": f"bytes={offset}-"} if offset else {}
-        with (
-            reasons(f"{self}{entry.path}"),
-            closing(self.client.get_object(**self.object(entry.path), **ranged)["Body"]) as body,
-        ):
-            yield body.iter_chunks(CHUNK_BYTES)
+    def open(self, entry: FileEntry, offset: int, length: int | None = None) -> Iterator[Answer]:
+        what = f"{self}{entry.path}"
+        with reasons(what):
+            found = self.client.get_object(**self.object(entry.path), **range_header(offset, length))
+            with found["Body"] as stream:
+                chunks = ranged(what, _chunks(stream), found.get("ContentRange"), offset, length)
+                yield Answer(chunks, Version.of(found["ResponseMetadata"]["HTTPHeaders"]))
+
+
+def _chunks(stream: HTTPResponse) -> Chunks:
+    """Give what comes as it comes: a read that waits for a whole chunk would lose what came before a cut."""
+    while chunk := stream.read1(CHUNK_BYTES, decode_content=False):
+        yield chunk
 
 
 def _manifest(folder: _Folder) -> Manifest:

@@ -4,9 +4,10 @@
 nothing else of a source.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from model_runtime.errors import DigestMismatch, InvalidArgument, SourceUnreachable
 from model_runtime.manifest import FileEntry, Manifest, is_manifest_digest
@@ -15,16 +16,59 @@ from model_runtime.manifest import FileEntry, Manifest, is_manifest_digest
 CHUNK_BYTES = 1 << 20
 
 Chunks = Iterator[bytes]
-OpenFile = Callable[[FileEntry, int], AbstractContextManager[Chunks]]
+
+
+class RangesIgnored(Exception):  # noqa: N818 - no failure: the file can be had in one stream
+    """The source gives whole files only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a source says by which two answers can be told to be of different contents: HTTP's validators.
+
+    Both None where it says nothing. A weak ETag says nothing about bytes and is left out.
+    """
+
+    etag: str | None = None
+    modified: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> "Version":
+        """Return the version that an answer's headers state, by their names in lower case."""
+        etag = headers.get("etag")
+        return cls(None if etag is None or etag.startswith("W/") else etag, headers.get("last-modified"))
+
+    def differs(self, other: "Version") -> bool:
+        """Tell whether the content is certainly another one: mirrors of one file may differ in one validator."""
+        tags = self.etag is not None and other.etag is not None and self.etag != other.etag
+        return tags and (self.modified is None or self.modified != other.modified)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Bytes of a file as they come, and the version that they are of."""
+
+    chunks: Chunks
+    version: Version = Version()
+
+
+class OpenFile(Protocol):
+    """How a source gives a file's bytes."""
+
+    def __call__(self, entry: FileEntry, offset: int, length: int | None = None) -> AbstractContextManager[Answer]:
+        """Give `length` bytes from the offset on (None: all that follow) until the `with` ends, or fewer when cut.
+
+        Raises:
+            RangesIgnored: only with a length, from a source that gives whole files only.
+            ModelRuntimeError: on opening and while the chunks are read: SourceNotFound, SourceUnauthorized and
+                SourceUnreachable with its subclasses.
+
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the source has: the revision it stands for (a commit, or the manifest's digest) and the files.
-
-    `open(entry, offset)` gives a file's bytes from the offset on, until the `with` ends; opening and reading raise
-    SourceNotFound, SourceUnauthorized and SourceUnreachable.
-    """
+    """What the source has: the revision it stands for (a commit, or the manifest's digest), the files, their bytes."""
 
     revision: str
     manifest: Manifest
@@ -45,6 +89,38 @@ def listing_by_digest(revision: str | None, manifest: Manifest, open_file: OpenF
     if revision not in {None, digest}:
         raise DigestMismatch(f"the source's files changed: their manifest has the digest {digest}: expected {revision}")
     return Listing(revision=digest, manifest=manifest, open=open_file)
+
+
+def ranged(what: str, chunks: Chunks, content_range: str | None, offset: int, length: int | None) -> Chunks:
+    """Return the bytes that were asked for, out of a body; without `content_range` it is the whole file.
+
+    Raises:
+        RangesIgnored: a length was asked for, and the whole file came.
+        SourceUnreachable: another range than was asked for.
+
+    """
+    if content_range is None:
+        if length is not None:
+            raise RangesIgnored(what)
+        return _after(chunks, offset)
+    if not content_range.startswith(f"bytes {offset}-"):
+        raise SourceUnreachable(f"{what}: Content-Range {content_range!r}: asked for the bytes from {offset} on")
+    return chunks
+
+
+def range_header(offset: int, length: int | None) -> dict[str, str]:
+    """Return the header that asks for these bytes; none is needed for a whole file."""
+    if length is not None:
+        return {"Range": f"bytes={offset}-{offset + length - 1}"}
+    return {"Range": f"bytes={offset}-"} if offset else {}
+
+
+def _after(chunks: Chunks, offset: int) -> Chunks:
+    """Drop the first bytes of a file from a source that gives it whole."""
+    for chunk in chunks:
+        if offset < len(chunk):
+            yield chunk[offset:]
+        offset = max(0, offset - len(chunk))
 
 
 def read_exactly(chunks: Chunks, path: str) -> Callable[[int], bytes]:

@@ -84,13 +84,14 @@ class Handler(BaseHTTPRequestHandler):
             self._send(_spoilt(content, fault), fault)
 
     def _send(self, content: Content, fault: Fault) -> None:
-        begin, headers, status = 0, {}, 200
+        begin, end, headers, status = 0, len(content), {}, 200
         wanted = self.headers.get("Range")
         if wanted and not fault.ignore_ranges:
-            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
-            headers = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            begin, end = int(first), min(int(last) + 1, len(content)) if last else len(content)
+            headers = {"Content-Range": f"bytes {begin}-{end - 1}/{len(content)}"}
             status = 206
-        body = memoryview(content)[begin:]
+        body = memoryview(content)[begin:end]
         headers["Content-Length"] = str(len(body))
         if fault.cut_at is not None:
             body = body[: max(0, fault.cut_at - begin)]
