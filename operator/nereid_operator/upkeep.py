@@ -23,7 +23,7 @@ from nereid_operator.writer import Writer
 class Caretaker:
     """Cares for one ModelDeployment. `serving` is None when nothing has served, or its Deployment is gone.
 
-    `platform` has the networks that the `limits` leave open.
+    `platform` has the hosts and networks that the `limits` leave open.
     """
 
     writer: Writer
@@ -43,7 +43,7 @@ class Caretaker:
 
     async def surround(self) -> Problem | None:
         """Write what has to be there before any pod; return what is refused."""
-        return await self.apply(surrounding(Surroundings(self._owner, self.platform.network)))
+        return await self.apply(surrounding(self._surroundings))
 
     async def look_after(self, reading: Reading, wanted: int | None) -> Reading:
         """Go on without a plan, and return what was learnt; `wanted` is as in rollout.keep."""
@@ -71,6 +71,10 @@ class Caretaker:
         """Return how many pods like those that serve are allowed, whatever the newest spec asks for."""
         live = self.writer.cache.child(DEPLOYMENT, self.writer.key, serving.name)
         return self.limits.most_replicas(0 if live is None else accelerators(live))
+
+    @property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._owner, self.platform.network, self.platform.egress)
 
     @property
     def _owner(self) -> Owner:

@@ -8,8 +8,10 @@ import yaml
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel
+from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.validation import validate
 from nereid_operator.plan.ir import CaBundle, Image, Network, Plan, Platform, Proxy, ResolveJob
+from nereid_operator.plan.limits import limits
 from nereid_operator.plan.planner import make_plan, resolve_job
 from nereid_operator.render.children import children
 from nereid_operator.render.job import job
@@ -33,6 +35,10 @@ CLOSED = Platform(
     ca_bundle=CaBundle("proxy-roots", "ca.crt"),
     image_pull_secrets=("registry",),
 )
+POLICIES = [
+    {"metadata": {"name": "mirror"}, "spec": {"allowedHosts": ["hub.example.com"], "allowedCIDRs": ["10.20.0.0/16"]}},
+    {"metadata": {"name": "ours"}, "spec": {"allowedHosts": ["*.example.com"], "allowedCIDRs": ["10.0.0.0/8"]}},
+]
 
 
 class _Plain(yaml.SafeDumper):
@@ -82,7 +88,13 @@ def test_every_example_gives_the_plan_and_the_objects_on_file(example: Path, upd
 
 @pytest.mark.parametrize("name", ["minimal", "pod", "private"])
 def test_what_the_platform_says_is_in_plan_and_objects(name: str, update_golden: bool):
-    _compare(f"{name}-on-a-closed-platform", _texts(EXAMPLE_FOLDER / f"{name}.yaml", CLOSED), update=update_golden)
+    platform = limits(()).narrowed(CLOSED)
+    _compare(f"{name}-on-a-closed-platform", _texts(EXAMPLE_FOLDER / f"{name}.yaml", platform), update=update_golden)
+
+
+def test_what_policies_say_of_sources_is_in_plan_and_objects(update_golden: bool):
+    platform = limits(map(read_policy, POLICIES)).narrowed(PLATFORM)
+    _compare("private-under-policies", _texts(EXAMPLE_FOLDER / "private.yaml", platform), update=update_golden)
 
 
 def _compare(name: str, texts: dict[str, str], *, update: bool) -> None:

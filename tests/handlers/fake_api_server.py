@@ -27,6 +27,7 @@ RESOURCES = {
     "batch/v1/jobs": ("Job", {"status"}),
     "v1/services": ("Service", set()),
     "v1/serviceaccounts": ("ServiceAccount", set()),
+    "v1/configmaps": ("ConfigMap", set()),
     "networking.k8s.io/v1/networkpolicies": ("NetworkPolicy", set()),
     "v1/pods": ("Pod", {"status"}),
     "policy/v1/poddisruptionbudgets": ("PodDisruptionBudget", {"status"}),

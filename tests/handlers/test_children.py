@@ -13,8 +13,16 @@ ACCOUNTS = "v1/serviceaccounts"
 POLICIES = "networking.k8s.io/v1/networkpolicies"
 SERVICES = "v1/services"
 BUDGETS = "policy/v1/poddisruptionbudgets"
+CONFIG_MAPS = "v1/configmaps"
+SERVING_POLICIES = "nereid.dev/v1alpha1/servingpolicies"
 
-NAMES = {SERVICES: "minilm", ACCOUNTS: "minilm-model", POLICIES: "minilm", BUDGETS: "minilm"}
+NAMES = {
+    SERVICES: "minilm",
+    ACCOUNTS: "minilm-model",
+    POLICIES: "minilm",
+    BUDGETS: "minilm",
+    CONFIG_MAPS: "minilm-egress",
+}
 EDITS: dict[str, tuple[str, dict[str, Any]]] = {
     "a Service sent elsewhere": (SERVICES, {"spec": {"selector": {"app": "theirs"}}}),
     "a Service on another port": (SERVICES, {"spec": {"ports": [{"name": "http", "port": 81, "targetPort": "http"}]}}),
@@ -26,14 +34,22 @@ EDITS: dict[str, tuple[str, dict[str, Any]]] = {
         {"spec": {"podSelector": {"matchLabels": {"nereid.dev/model": "minilm", "app": "theirs"}}}},
     ),
     "a NetworkPolicy for one direction": (POLICIES, {"spec": {"policyTypes": ["Egress"]}}),
+    "a ConfigMap that allows every source": (CONFIG_MAPS, {"data": {"egress.json": "{}"}}),
     "a PodDisruptionBudget that blocks drains": (BUDGETS, {"spec": {"maxUnavailable": 0}}),
 }
 
 
+def _narrow(api: FakeApiServer) -> None:
+    """Make a policy, so that there is something to say of where models come from."""
+    api.put(SERVING_POLICIES, {"metadata": {"name": "inside"}, "spec": {"allowedCIDRs": ["10.0.0.0/8"]}})
+
+
 async def _serve_two(api: FakeApiServer) -> str:
+    _narrow(api)
     deployment = await cluster.serve(api, "s3://models/minilm")
     api.edit(cluster.MODELS, "minilm", {"spec": {"replicas": 2}})
     await until(lambda: api.get(BUDGETS, "minilm"), "the budget")
+    await until(lambda: api.get(CONFIG_MAPS, "minilm-egress"), "the ConfigMap")
     return deployment
 
 
@@ -65,8 +81,14 @@ async def test_what_is_edited_by_hand_is_repaired(
     await until(lambda: _rendered(api, resource) == before, f"{resource} to be repaired")
 
 
-@pytest.mark.parametrize("resource", [SERVICES, ACCOUNTS, POLICIES])
-async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, operator: Operator, resource: str):
+@pytest.mark.parametrize("resource", [SERVICES, ACCOUNTS, POLICIES, CONFIG_MAPS])
+async def test_an_object_of_somebody_else_is_left_alone(api: FakeApiServer, start: Start, resource: str):
+    _narrow(api)
+    async with start():
+        await _is_left_alone(api, resource)
+
+
+async def _is_left_alone(api: FakeApiServer, resource: str) -> None:
     theirs = {"metadata": {"name": NAMES[resource], "labels": {"app": "theirs"}}, "spec": {"of": "theirs"}}
     before = api.put(resource, theirs)
     cluster.apply_model(api, "s3://models/minilm")

@@ -29,6 +29,9 @@ server's audit log. A server-side apply that creates needs `create` beside `patc
 - apiGroups: [""]
   resources: [serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps] # those of its own label are watched; RBAC cannot say so
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   {{- if .Values.networkPolicy.enabled }}

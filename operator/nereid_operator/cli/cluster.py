@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.resources import (
+    CONFIG_MAP,
     LABEL_MODEL,
     MODEL_DEPLOYMENT,
     NETWORK_POLICY,
@@ -127,6 +128,7 @@ class Cluster:
         label = f"{LABEL_MODEL}={name}"
         reads = {
             SERVICE_ACCOUNT: client.CoreV1Api(self.api).list_namespaced_service_account,
+            CONFIG_MAP: client.CoreV1Api(self.api).list_namespaced_config_map,
             NETWORK_POLICY: client.NetworkingV1Api(self.api).list_namespaced_network_policy,
             POD_DISRUPTION_BUDGET: client.PolicyV1Api(self.api).list_namespaced_pod_disruption_budget,
         }

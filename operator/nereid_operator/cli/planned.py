@@ -11,6 +11,7 @@ from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, recorded_model
 from nereid_operator.api.resources import (
     ANNOTATION_REFRESH,
+    CONFIG_MAP,
     DEPLOYMENT,
     JOB,
     NETWORK_POLICY,
@@ -39,6 +40,7 @@ _HASH = "<hash>"
 _FOR: Mapping[Resource, str] = {
     SERVICE_ACCOUNT: "the pods run under it; it has no rights",
     NETWORK_POLICY: "says who reaches the pods, and what they reach",
+    CONFIG_MAP: "says where the model may be fetched from",
     POD_DISRUPTION_BUDGET: "a drain takes one serving pod at a time",
 }
 _NO_DIGEST = f"sha256:{'0' * 64}"

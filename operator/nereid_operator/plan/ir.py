@@ -60,22 +60,41 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Egress:
+    """Where a model may be fetched from, besides what `model_runtime` allows without a word.
+
+    `hosts` holds a list of every policy that has one, and a host must be on each; none of them is every host. `cidrs`
+    are the networks that all policies have in common, None where no policy says anything. `proxies` are the URLs of
+    those that the platform itself has chosen.
+    """
+
+    hosts: tuple[tuple[str, ...], ...]
+    cidrs: tuple[str, ...] | None
+    proxies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Platform:
-    """What the operator's settings say of the pods of every model; without a network there are no rules for it."""
+    """What settings and policies say of the pods of every model.
+
+    Without a network there are no rules for it; without egress there is nothing to say of it.
+    """
 
     image: Image
     proxy: Proxy | None = None
     ca_bundle: CaBundle | None = None
     image_pull_secrets: tuple[str, ...] = ()
     network: Network | None = None
+    egress: Egress | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What has to be there before any pod of a model, that of the resolve Job included; no network means no rules."""
+    """What has to be there before any pod of a model, that of the resolve Job included; None as in Platform."""
 
     owner: Owner
     network: Network | None
+    egress: Egress | None
 
 
 @dataclass(frozen=True, slots=True)

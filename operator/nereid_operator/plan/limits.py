@@ -9,14 +9,14 @@ from functools import reduce
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from nereid_operator.api.serving_policy import Policy, ServingPolicy
-from nereid_operator.plan.ir import Platform
+from nereid_operator.plan.ir import Egress, Network, Platform, Proxy
 
 IPNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The strictest of all policies; None where none of them sets a limit.
+    """The strictest of all policies; None where none of them sets a limit. `egress_hosts` has each one's own list.
 
     Without `are_known` there is one that cannot be read, and nobody knows what it would allow.
     """
@@ -24,13 +24,23 @@ class Limits:
     are_known: bool
     max_replicas: int | None
     max_accelerators: int | None
+    egress_hosts: tuple[tuple[str, ...], ...]
     egress_cidrs: tuple[str, ...] | None
 
     def narrowed(self, platform: Platform) -> Platform:
-        """Return the platform's settings with the networks that its policies leave open."""
-        if platform.network is None or self.egress_cidrs is None:
-            return platform
-        return replace(platform, network=replace(platform.network, egress_cidrs=self.egress_cidrs))
+        """Return the platform's settings with the hosts and networks that its policies leave open."""
+        return replace(platform, network=self._network(platform.network), egress=self._egress(platform.proxy))
+
+    def _network(self, network: Network | None) -> Network | None:
+        if network is None or self.egress_cidrs is None:
+            return network
+        return replace(network, egress_cidrs=self.egress_cidrs)
+
+    def _egress(self, proxy: Proxy | None) -> Egress | None:
+        urls = () if proxy is None else tuple(dict.fromkeys(url for url in (proxy.http, proxy.https) if url))
+        if not urls and not self.egress_hosts and self.egress_cidrs is None:
+            return None
+        return Egress(self.egress_hosts, self.egress_cidrs, urls)
 
     def most_replicas(self, accelerators: int) -> int | None:
         """Return how many pods with so many devices each are allowed; None when any number is."""
@@ -50,6 +60,7 @@ def limits(policies: Iterable[Policy]) -> Limits:
         are_known=len(specs) == len(policies),
         max_replicas=_least(spec.max_replicas for spec in specs),
         max_accelerators=_least(spec.max_accelerators for spec in specs),
+        egress_hosts=tuple(spec.allowed_hosts for spec in specs if spec.allowed_hosts is not None),
         egress_cidrs=_egress_cidrs(spec.allowed_cidrs for spec in specs),
     )
 

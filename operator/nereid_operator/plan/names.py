@@ -71,6 +71,11 @@ def account_name(name: str) -> str:
     return f"{name}-model"
 
 
+def egress_name(name: str) -> str:
+    """Return the name of the ConfigMap that says where the model may be fetched from."""
+    return f"{name}-egress"
+
+
 def url(key: Key) -> str:
     """Return where the model answers inside the cluster."""
     return f"http://{key.name}.{key.namespace}.svc"

@@ -77,7 +77,7 @@ def make_plan(
     rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
     return Plan(
         owner=owner,
-        surroundings=Surroundings(owner, platform.network),
+        surroundings=Surroundings(owner, platform.network, platform.egress),
         revision=Revision(
             owner=owner,
             name=deployment_name(owner.name, revision),

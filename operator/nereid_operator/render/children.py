@@ -7,6 +7,7 @@ render/job.py alone, because it is there only while something is asked.
 from dataclasses import dataclass
 
 from nereid_operator.api.resources import (
+    CONFIG_MAP,
     DEPLOYMENT,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
@@ -15,9 +16,10 @@ from nereid_operator.api.resources import (
     Resource,
 )
 from nereid_operator.plan.ir import Plan, Surroundings, Upkeep
-from nereid_operator.plan.names import account_name
+from nereid_operator.plan.names import account_name, egress_name
 from nereid_operator.render.account import service_account
 from nereid_operator.render.budget import disruption_budget
+from nereid_operator.render.egress import egress_config_map
 from nereid_operator.render.metadata import Manifest
 from nereid_operator.render.network import network_policy
 from nereid_operator.render.workload import deployment, service
@@ -35,10 +37,11 @@ class Child:
 
 def surrounding(surroundings: Surroundings) -> tuple[Child, ...]:
     """Return what stands before the first pod, so that none runs a moment without it."""
-    owner, network = surroundings.owner, surroundings.network
+    owner, network, egress = surroundings.owner, surroundings.network, surroundings.egress
     return (
         Child(SERVICE_ACCOUNT, account_name(owner.name), service_account(owner)),
         Child(NETWORK_POLICY, owner.name, None if network is None else network_policy(owner, network)),
+        Child(CONFIG_MAP, egress_name(owner.name), None if egress is None else egress_config_map(owner, egress)),
     )
 
 

@@ -76,8 +76,8 @@ def _pod(plan: ResolveJob) -> dict[str, Any]:
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
                 "securityContext": container_security(),
-                "volumeMounts": [TMP_MOUNT, *source_mounts(plan.source)],
+                "volumeMounts": [TMP_MOUNT, *source_mounts(plan.owner, plan.source)],
             }
         ],
-        "volumes": [TMP_VOLUME, *source_volumes(plan.source)],
+        "volumes": [TMP_VOLUME, *source_volumes(plan.owner, plan.source)],
     }

@@ -6,12 +6,14 @@ The contract of docs/architecture.md: user 65532, no capabilities, read-only roo
 from typing import Any
 
 from nereid_operator.plan.ir import CaBundle, ContainerResources, ModelSource, Owner, Proxy
-from nereid_operator.plan.names import account_name
+from nereid_operator.plan.names import account_name, egress_name
 
 USER_ID = 65532
 CREDENTIALS_PATH = "/var/run/nereid/credentials"
 CA_BUNDLE_FOLDER = "/var/run/nereid/ca"
 CA_BUNDLE_FILE = "ca.crt"
+EGRESS_FOLDER = "/var/run/nereid/egress"
+EGRESS_FILE = "egress.json"
 
 TMP_VOLUME = {"name": "tmp", "emptyDir": {}}
 TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 (the pod's own emptyDir)
@@ -75,12 +77,13 @@ def proxy_variables(proxy: Proxy | None) -> dict[str, str]:
     return {name: value for name, value in optional.items() if value}
 
 
-def source_volumes(source: ModelSource) -> list[dict[str, Any]]:
-    """Return the volumes of what the source is reached with: the credentials' Secret, the certificates' ConfigMap.
+def source_volumes(owner: Owner, source: ModelSource) -> list[dict[str, Any]]:
+    """Return the volumes of what the source is reached with: credentials, certificates, where it may be.
 
-    Both are optional to kubelet, which would say what is missing nowhere but in Events: the command itself says it.
+    All are optional to kubelet, which would say what is missing nowhere but in Events: the command itself says it.
     """
-    volumes: list[dict[str, Any]] = []
+    egress = {"name": egress_name(owner.name), "optional": True}
+    volumes: list[dict[str, Any]] = [{"name": "egress", "configMap": egress}]
     if source.credentials_secret is not None:
         secret = {"secretName": source.credentials_secret, "defaultMode": 0o440, "optional": True}
         volumes.append({"name": "credentials", "secret": secret})
@@ -91,8 +94,8 @@ def source_volumes(source: ModelSource) -> list[dict[str, Any]]:
     return volumes
 
 
-def source_mounts(source: ModelSource) -> list[dict[str, Any]]:
+def source_mounts(owner: Owner, source: ModelSource) -> list[dict[str, Any]]:
     """Return the mounts that belong to `source_volumes`."""
-    paths = {"credentials": CREDENTIALS_PATH, "ca-bundle": CA_BUNDLE_FOLDER}
-    names = [volume["name"] for volume in source_volumes(source)]
+    paths = {"egress": EGRESS_FOLDER, "credentials": CREDENTIALS_PATH, "ca-bundle": CA_BUNDLE_FOLDER}
+    names = [volume["name"] for volume in source_volumes(owner, source)]
     return [{"name": name, "mountPath": paths[name], "readOnly": True} for name in names]

@@ -99,7 +99,7 @@ def _pod(revision: Revision) -> dict[str, Any]:
             {"name": "model", "emptyDir": {}},
             TMP_VOLUME,
             {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": revision.shared_memory}},
-            *source_volumes(source),
+            *source_volumes(revision.owner, source),
         ],
     }
 
@@ -150,7 +150,7 @@ def _prepare(revision: Revision) -> dict[str, Any]:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": resources(_with_storage(workload.prepare, revision.storage)),
         "securityContext": container_security(),
-        "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *source_mounts(workload.source)],
+        "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *source_mounts(revision.owner, workload.source)],
     }
 
 

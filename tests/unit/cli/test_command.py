@@ -59,6 +59,7 @@ WHOLE = {
     "/apis/nereid.dev/v1alpha1/servingpolicies": EMPTY,
     "/api/v1/pods": EMPTY,
     "/api/v1/namespaces/default/serviceaccounts": {"items": [{"metadata": {"name": "minilm-model"}}]},
+    "/api/v1/namespaces/default/configmaps": EMPTY,
     "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies": EMPTY,
     "/apis/policy/v1/namespaces/default/poddisruptionbudgets": EMPTY,
 }

@@ -1,12 +1,13 @@
 """What ServingPolicies allow together whatever a spec says: networks, and pods like those that serve."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nereid_operator.api.policy_validation import read_policy
-from nereid_operator.plan.ir import ANYWHERE, Image, Network, Platform
+from nereid_operator.plan.ir import ANYWHERE, Egress, Image, Network, Platform, Proxy
 from nereid_operator.plan.limits import Limits, limits
 
 
@@ -53,7 +54,35 @@ def test_the_networks_that_all_policies_leave_open(specs: tuple[dict[str, Any], 
     network = allowed.narrowed(Platform(image, network=Network("nereid-system", clients=()))).network
     assert network is not None
     assert network.egress_cidrs == (ANYWHERE if left is None else left)
-    assert allowed.narrowed(Platform(image)) == Platform(image)
+    assert allowed.narrowed(Platform(image)).network is None
+
+
+EGRESS: dict[str, tuple[tuple[dict[str, Any], ...], Proxy | None, Egress | None]] = {
+    "nobody says anything": (({}, {"maxReplicas": 1}), None, None),
+    "a list of hosts alone": (({"allowedHosts": ["a.example"]},), None, Egress((("a.example",),), None, ())),
+    "one list for each policy that has one": (
+        ({"allowedHosts": ["a.example", "b.example"]}, {}, {"allowedHosts": []}),
+        None,
+        Egress((("a.example", "b.example"), ()), None, ()),
+    ),
+    "networks alone": (({"allowedCIDRs": ["10.0.0.0/8"]},), None, Egress((), ("10.0.0.0/8",), ())),
+    "no network at all": (({"allowedCIDRs": []},), None, Egress((), (), ())),
+    "a proxy alone": ((), Proxy("http://a:1", None, None), Egress((), None, ("http://a:1",))),
+    "one proxy for both schemes": ((), Proxy("http://a:1", "http://a:1", ".svc"), Egress((), None, ("http://a:1",))),
+    "a proxy for each scheme": (
+        (),
+        Proxy("http://a:1", "http://b:1", None),
+        Egress((), None, ("http://a:1", "http://b:1")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("specs", "proxy", "said"), EGRESS.values(), ids=EGRESS)
+def test_what_is_said_of_where_models_come_from(
+    specs: tuple[dict[str, Any], ...], proxy: Proxy | None, said: Egress | None
+):
+    platform = Platform(Image("image", "IfNotPresent"), proxy=proxy)
+    assert _limits(*specs).narrowed(platform) == replace(platform, egress=said)
 
 
 MOST: dict[str, tuple[tuple[dict[str, Any], ...], int, int | None]] = {

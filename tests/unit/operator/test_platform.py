@@ -66,7 +66,7 @@ def test_a_bundle_of_the_spec_is_another_question():
 def test_the_bundle_of_the_spec_wins_over_the_platforms():
     platform = replace(PLAIN, ca_bundle=CaBundle("platform", "ca.crt"))
     for pod in _pods(_md(**BUNDLE), platform):
-        assert [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume] == ["roots"]
+        assert [volume["configMap"]["name"] for volume in pod["volumes"] if volume["name"] == "ca-bundle"] == ["roots"]
 
 
 def test_certificates_are_mounted_where_the_source_is_read_and_nowhere_else():
