@@ -15,7 +15,7 @@ from tests.cluster import bring_up
 from tests.runtime.models import minilm_folder, smollm2_folder
 from tests.stack.helm import Helm
 from tests.stack.kubectl import MODELS, Kubectl
-from tests.stack.manifests import condition, is_ready, model_deployment, restricted_namespace
+from tests.stack.manifests import condition, is_ready, mirrors_policy, model_deployment, restricted_namespace
 from tests.stack.store import Store, start_store, upload
 from tests.stack.wait import wait_for
 
@@ -50,6 +50,10 @@ def main() -> None:
         say(_indented(Helm(kubectl.kubeconfig).install()))
     with step("Two models in an S3 bucket"):
         store = _store_with_models(kubectl)
+    with step("kubectl apply: a ServingPolicy that lets models come from inside the cluster"):
+        policy = mirrors_policy()
+        say(_indented(json.dumps(policy, indent=2)))
+        kubectl.apply(policy)
     with step("kubectl apply: two ModelDeployments"):
         _apply_models(kubectl, store)
     with step("Waiting until they answer"):

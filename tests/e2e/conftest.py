@@ -21,7 +21,7 @@ from tests.runtime.models import minilm_folder, smollm2_folder
 from tests.runtime.reference import ReferenceChat, ReferenceEmbedding
 from tests.stack.helm import Helm
 from tests.stack.kubectl import MODELS, Kubectl
-from tests.stack.manifests import is_ready, model_deployment, restricted_namespace
+from tests.stack.manifests import is_ready, mirrors_policy, model_deployment, restricted_namespace
 from tests.stack.store import start_store, upload
 from tests.stack.wait import wait_for
 
@@ -56,9 +56,10 @@ def helm(cluster):
 
 @pytest.fixture(scope="session")
 def nereid(kubectl, helm):
-    """Nereid, installed from the chart with the images built from this tree."""
+    """Nereid, installed from the chart with the images built from this tree; models may lie inside the cluster."""
     build_images(make_backend(Request()))
     helm.install()
+    kubectl.apply(mirrors_policy())
     yield helm
     helm.uninstall()
 

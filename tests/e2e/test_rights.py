@@ -200,7 +200,7 @@ def _edit(kubectl, namespace, name, spec):
 
 def _unlabel_and_wait(kubectl, namespace, name):
     """Hide the children from the operator's watches: it tries to create them, looks at what is there, and mends it."""
-    kinds = "services,serviceaccounts,networkpolicies,poddisruptionbudgets"
+    kinds = "services,serviceaccounts,configmaps,networkpolicies,poddisruptionbudgets"
     selector = f"nereid.dev/model={name}"
     current = wait_for("a status of the spec", lambda: _current(kubectl.get(MODELS, name, namespace)), seconds=30)
     count = len(kubectl.select(kinds, namespace, f"{selector},{MANAGED}"))
@@ -231,7 +231,7 @@ def _forget_and_wait(kubectl, namespace, name):
 def _remake_and_wait(kubectl, manifest):
     """Delete the model and make it again: what the earlier one left, the operator deletes when nobody else does."""
     namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-    kinds = "services,serviceaccounts,networkpolicies"
+    kinds = "services,serviceaccounts,configmaps,networkpolicies"
     left = _uids(kubectl, kinds, namespace, name)
     kubectl.run("delete", MODELS, name, "-n", namespace)
     kubectl.apply(manifest)

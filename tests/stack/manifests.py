@@ -5,11 +5,26 @@ from typing import Any
 from tests.stack.kubectl import Object
 from tests.stack.store import Store
 
+# The pods and Services of the embedded cluster, and those of kind and of most others.
+CLUSTER_NETWORKS = ("198.18.0.0/15", "10.0.0.0/8")
+CLOSED_LABEL = "nereid.dev/closed"
+
 
 def restricted_namespace(name: str) -> Object:
     """Return a namespace in which only pods of the "restricted" pod security standard may run."""
     enforce = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": enforce}}
+
+
+def mirrors_policy() -> Object:
+    """Return the policy that lets models come from inside the cluster, but for namespaces labelled as closed."""
+    elsewhere = {"matchExpressions": [{"key": CLOSED_LABEL, "operator": "DoesNotExist"}]}
+    return {
+        "apiVersion": "nereid.dev/v1alpha1",
+        "kind": "ServingPolicy",
+        "metadata": {"name": "mirrors"},
+        "spec": {"namespaceSelector": elsewhere, "allowedCIDRs": list(CLUSTER_NETWORKS)},
+    }
 
 
 def model_deployment(name: str, namespace: str, uri: str, store: Store, **spec: Any) -> Object:
