@@ -1,6 +1,7 @@
 """The source arguments, which `resolve` and `prepare` share, as one frozen value; messages name the flag."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from model_runtime import termination
-from model_runtime.errors import CaBundleMissing, CredentialsMissing, InvalidArgument
+from model_runtime.credentials import Credentials, check_not_in_clear
+from model_runtime.errors import CaBundleMissing, InvalidArgument
+from model_runtime.fetch.egress import Egress, read_egress
 from model_runtime.manifest import is_manifest_digest
 
 SCHEMES = ("hf", "https", "http", "s3")
@@ -32,6 +35,7 @@ class SourceArguments:
     """Where the model comes from. `revision` and `digest` are None until they are resolved.
 
     `credentials_name` and `ca_bundle_name` say to people what is mounted there: "Secret hub-token".
+    Without `egress` no policy is enforced. `claim` is where the claim of a `pvc://` source is mounted.
     """
 
     uri: str
@@ -43,6 +47,8 @@ class SourceArguments:
     credentials: Path | None = None
     ca_bundle_name: str | None = None
     credentials_name: str | None = None
+    egress: Egress | None = None
+    claim: Path | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without the source.
@@ -61,27 +67,31 @@ class SourceArguments:
             raise CaBundleMissing(f"{self.ca_bundle_name or f'--ca-bundle {self.ca_bundle}'} is not there")
         if self.credentials is not None and not self.credentials.is_dir():
             raise InvalidArgument(f"--credentials {self.credentials}: expected the folder of a mounted Secret")
+        if self.claim is not None and not self.claim.is_dir():
+            raise InvalidArgument(f"--claim {self.claim}: expected the folder of a mounted claim")
 
-    def credential(self, name: str) -> str | None:
-        """Return one value of the mounted Secret, or None when no Secret was given.
+    @property
+    def secret(self) -> Credentials | None:
+        """The mounted Secret, or None when none was given."""
+        if self.credentials is None:
+            return None
+        return Credentials(self.credentials, self.credentials_name or f"--credentials {self.credentials}")
+
+    def credential(self, key: str, url: str) -> str | None:
+        """Return the value of the Secret that is to be sent to the URL, or None when no Secret was given.
 
         Raises:
             CredentialsMissing: the Secret is not there, or lacks the key.
+            CredentialsRefused: the Secret does not name the URL's host.
+            InvalidArgument: the value would cross the network in clear, or cannot be sent.
 
         """
-        if self.credentials is None:
+        if self.secret is None:
             return None
-        path = self.credentials / name
-        if not path.is_file():
-            raise CredentialsMissing(self._lack(self.credentials, name))
-        return path.read_text().strip()
-
-    def _lack(self, folder: Path, key: str) -> str:
-        """Return what is missing; a Secret that is not there is mounted as an empty folder."""
-        named = self.credentials_name or f"--credentials {folder}"
-        # Names that begin with dots are kubelet's own.
-        keys = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".."))
-        return f"{named} has no key {key!r}, only {', '.join(keys)}" if keys else f"{named} is not there, or is empty"
+        value = self.secret.value(key)
+        check_not_in_clear(url)
+        self.secret.check_host(url)
+        return value
 
 
 def _check_uri(text: str) -> None:
@@ -103,8 +113,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--uri", required=True)
     for flag in ("--revision", "--digest", "--endpoint", "--region", "--ca-bundle-name", "--credentials-name"):
         parser.add_argument(flag)
-    for flag in ("--ca-bundle", "--credentials"):
+    for flag in ("--ca-bundle", "--credentials", "--claim"):
         parser.add_argument(flag, type=Path)
+    parser.add_argument("--egress", type=Path, metavar="FILE", help="the egress policy; left out nothing is enforced")
     termination.add_argument(parser)
 
 
@@ -120,6 +131,8 @@ def source_arguments(namespace: argparse.Namespace) -> SourceArguments:
         credentials=namespace.credentials,
         ca_bundle_name=namespace.ca_bundle_name or None,
         credentials_name=namespace.credentials_name or None,
+        egress=read_egress(namespace.egress, os.environ) if namespace.egress else None,
+        claim=namespace.claim,
     )
 
 

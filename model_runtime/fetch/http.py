@@ -1,24 +1,22 @@
 """Plain HTTP for the sources that speak it: one client, ranges, and answers turned into the runtime's reasons.
 
-Called by `https` and `huggingface`. Redirects are followed; a credential is not sent on to another origin (httpx drops
-the Authorization header there).
+Called by `https` and `huggingface`. Redirects are followed, each hop as far as the egress policy allows its host; a
+credential is not sent on to another origin (httpx drops the Authorization header there).
 """
 
-import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import httpx
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import (
-    InvalidArgument,
     ModelRuntimeError,
     SourceNotFound,
     SourceUnauthorized,
     SourceUnreachable,
 )
+from model_runtime.fetch.enforcement import check_url
 from model_runtime.fetch.source import Answer, Version, range_header, ranged
 from model_runtime.fetch.trust import ssl_context
 
@@ -35,29 +33,18 @@ def make_client(arguments: SourceArguments) -> httpx.Client:
         InvalidArgument: `--ca-bundle` holds no certificates.
 
     """
-    context = ssl_context(arguments.ca_bundle)
-    return httpx.Client(verify=context, timeout=_TIMEOUT, headers=_HEADERS, follow_redirects=True)
+    return httpx.Client(
+        verify=ssl_context(arguments.ca_bundle),
+        timeout=_TIMEOUT,
+        headers=_HEADERS,
+        follow_redirects=True,
+        event_hooks={"request": [lambda request: check_url(arguments.egress, str(request.url))]},
+    )
 
 
-def bearer(url: str, token: str | None) -> dict[str, str]:
-    """Return the headers that carry the token.
-
-    Raises:
-        InvalidArgument: the token would cross the network in clear.
-
-    """
-    if token is None:
-        return {}
-    if urlsplit(url).scheme != "https" and not _is_loopback(urlsplit(url).hostname or ""):
-        raise InvalidArgument(f"--credentials: {url} is not https: a token is never sent in clear")
-    return {"Authorization": f"Bearer {token}"}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def bearer(token: str | None) -> dict[str, str]:
+    """Return the headers that carry the token, if there is one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def status_error(url: str, status: int) -> ModelRuntimeError:

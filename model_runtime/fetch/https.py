@@ -27,7 +27,7 @@ _PARALLEL_REQUESTS = 4
 def https_listing(arguments: SourceArguments) -> Iterator[Listing]:
     """Give the listing of an `https://` or `http://` folder."""
     folder = arguments.uri.rstrip("/")
-    headers = bearer(folder, arguments.credential("token"))
+    headers = bearer(arguments.credential("token", folder))
 
     def url(path: str) -> str:
         return f"{folder}/{quote(path)}"

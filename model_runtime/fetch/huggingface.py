@@ -43,8 +43,8 @@ def hub_listing(arguments: SourceArguments) -> Iterator[Listing]:
     """Give the listing of an `hf://` repository, at the commit that `--revision` (by default `main`) stands for."""
     repository = _repository(arguments.uri)
     endpoint = (arguments.endpoint or constants.ENDPOINT).rstrip("/")
-    token = arguments.credential("token")
-    headers = bearer(endpoint, token)
+    token = arguments.credential("token", endpoint)
+    headers = bearer(token)
     info = _model_info(arguments, repository, endpoint, token)
     if not info.sha:
         raise SourceNotFound(f"{endpoint}/{repository}: the hub names no commit")

@@ -1,18 +1,31 @@
-"""Picks the source by the URI's scheme; its libraries are imported only when it is used: boto3 takes a second."""
+"""Picks the source by the URI's scheme, and holds it to the egress policy.
 
-from contextlib import AbstractContextManager
+A source's libraries are imported only when it is used: boto3 takes a second.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from model_runtime.arguments import SourceArguments
+from model_runtime.fetch.enforcement import enforced
 from model_runtime.fetch.source import Listing
 
 
-def open_source(arguments: SourceArguments) -> AbstractContextManager[Listing]:
-    """Return the listing of the model that `--uri` names; entering it asks the source, leaving it closes connections.
+@contextmanager
+def open_source(arguments: SourceArguments) -> Iterator[Listing]:
+    """Give the listing of the model that `--uri` names: entering asks the source, leaving closes connections.
+
+    The egress policy holds for the whole process meanwhile.
 
     Raises:
         ModelRuntimeError: on entering; any reason but InsufficientDisk.
 
     """
+    with enforced(arguments.egress), _source(arguments) as listing:
+        yield listing
+
+
+def _source(arguments: SourceArguments) -> AbstractContextManager[Listing]:
     scheme = arguments.uri.partition("://")[0]
     if scheme == "hf":
         from model_runtime.fetch.huggingface import hub_listing  # noqa: PLC0415

@@ -9,11 +9,13 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
@@ -22,6 +24,7 @@ from urllib3.response import HTTPResponse
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMissing, InvalidModel, SourceNotFound, SourceUnreachable
+from model_runtime.fetch.enforcement import check_url, refusal
 from model_runtime.fetch.http import status_error
 from model_runtime.fetch.source import (
     CHUNK_BYTES,
@@ -113,25 +116,37 @@ def make_client(arguments: SourceArguments, trusted: str | None) -> Any:  # noqa
         InvalidArgument: a Secret without the two keys.
 
     """
-    key, secret = arguments.credential("accessKeyId"), arguments.credential("secretAccessKey")
+    secret = arguments.secret
+    keys = [secret.value(key) for key in ("accessKeyId", "secretAccessKey")] if secret else [None, None]
     config = Config(
-        signature_version="s3v4" if key else UNSIGNED,
-        # Servers other than AWS rarely have a DNS name per bucket.
-        s3={"addressing_style": "path" if arguments.endpoint else "auto"},
+        signature_version="s3v4" if secret else UNSIGNED,
+        # The host is then the one that policies and Secrets name, whatever the bucket; servers other than AWS rarely
+        # have a DNS name per bucket anyway.
+        s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
         connect_timeout=10,
         read_timeout=30,
         # Retries are the caller's, who knows how far a download got; its hash is checked there too.
         retries={"total_max_attempts": 1},
         response_checksum_validation="when_required",
     )
-    session = boto3.Session(key, secret, botocore_session=Session(session_vars=_NO_FILES))
-    return session.client(
+    session = boto3.Session(*keys, botocore_session=Session(session_vars=_NO_FILES))
+    client = session.client(
         "s3",
         endpoint_url=arguments.endpoint,
         region_name=arguments.region or _DEFAULT_REGION,
         verify=trusted,
         config=config,
     )
+    # Also of those by which the library follows a bucket to another region.
+    client.meta.events.register("before-send.s3", partial(_check_request, arguments))
+    return client
+
+
+def _check_request(arguments: SourceArguments, request: AWSPreparedRequest, **_: object) -> None:
+    """Refuse a request before it is sent: its host by the policy, and by the Secret when it is signed."""
+    check_url(arguments.egress, request.url)
+    if arguments.secret and "Authorization" in request.headers:
+        arguments.secret.check_host(request.url)
 
 
 @contextmanager
@@ -139,7 +154,7 @@ def reasons(what: str) -> Iterator[None]:
     """Turn the exceptions of boto3 and of its streams into the runtime's.
 
     Raises:
-        ModelRuntimeError: SourceNotFound, SourceUnauthorized or SourceUnreachable.
+        ModelRuntimeError: SourceNotFound, SourceUnauthorized, SourceUnreachable or EgressRefused.
 
     """
     try:
@@ -147,6 +162,8 @@ def reasons(what: str) -> Iterator[None]:
     except ClientError as error:
         raise status_error(what, error.response["ResponseMetadata"]["HTTPStatusCode"]) from error
     except (BotoCoreError, HTTPError) as error:
+        if refused := refusal(error):
+            raise refused from error
         raise SourceUnreachable(f"{what}: {type(error).__name__}: {error}") from error
 
 

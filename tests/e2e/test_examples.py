@@ -179,6 +179,7 @@ def _objects(spec, places, home):
     if credentials:
         store = places.store
         keys = {"token": places.hub.token, "accessKeyId": store.access_key, "secretAccessKey": store.secret_key}
+        keys["hosts"] = "*.svc"
         made.append(_secret(credentials["secretName"], home, keys))
     return made
 

@@ -20,7 +20,7 @@ def _fault(name: str, reason: str, words: str, uri: str, **model: object) -> Fau
 
 
 def _wrong_token(scene: Scene, undo: ExitStack) -> None:
-    secret = {**named("v1", "Secret", "wrong-token", scene.running), "stringData": {"token": "wrong"}}
+    secret = {**named("v1", "Secret", "wrong-token", scene.running), "stringData": {"token": "wrong", "hosts": "*.svc"}}
     scene.kubectl.apply(secret)
     _applied("wrong-token", "hf://acme/assistant", credentials={"secretName": "wrong-token"})(scene, undo)
 

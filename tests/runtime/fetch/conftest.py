@@ -162,4 +162,5 @@ def s3_credentials(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "accessKeyId").write_text(S3_KEY)
     (folder / "secretAccessKey").write_text(f"{S3_SECRET}\n")
+    (folder / "hosts").write_text("127.0.0.1 *.models.test")
     return folder

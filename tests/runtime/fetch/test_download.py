@@ -145,6 +145,7 @@ def test_a_token_is_sent_to_the_host_but_not_where_it_redirects(
 ) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "token").write_text("s3cret\n")
+    (tmp_path / "secret" / "hosts").write_text("127.0.0.1")
     web.faults[URL] = Fault(redirect=f"http://localhost:{web.port}/elsewhere")
     web.files["/elsewhere"] = CONTENT
     arguments = SourceArguments(uri=f"{web.url}/model", credentials=tmp_path / "secret")

@@ -68,6 +68,7 @@ def test_the_token_goes_to_the_hub_and_not_to_its_storage(hub: Hub, tmp_path: Pa
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "token").write_text("hf_secret\n")
+    (secret / "hosts").write_text("127.0.0.1\n")
     assert resolve(hub, tmp_path)[1]["reason"] == "SourceUnauthorized"
     assert resolve(hub, tmp_path, "--credentials", str(secret))[0] == 0
     storage = [request.authorization for request in hub.requests if request.path == "/acme/tiny/model.safetensors"]

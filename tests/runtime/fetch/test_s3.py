@@ -65,7 +65,7 @@ def test_no_file_says_where_the_bucket_is(variable: str, tmp_path: Path, monkeyp
     (tmp_path / "aws").write_text("[default]\nendpoint_url = http://elsewhere.example.com\n")
     monkeypatch.setenv(variable, str(tmp_path / "aws"))
     with closing(make_client(SourceArguments(uri="s3://models/m"), None)) as client:
-        assert client.meta.endpoint_url == "https://s3.amazonaws.com"
+        assert client.meta.endpoint_url == "https://s3.us-east-1.amazonaws.com"
 
 
 def test_digests_come_from_the_objects_own_checksums(
