@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from model_runtime.errors import InvalidModel, UnsafeFile
+from model_runtime.errors import InvalidModel, UnsafePath
 
 SUMS_NAME = "SHA256SUMS"
 
@@ -31,14 +31,14 @@ def check_path(path: str) -> None:
     """Refuse a path that is not plainly inside the model's folder.
 
     Raises:
-        UnsafeFile: absolute, empty or overlong paths, `.` and `..`, backslashes and control characters.
+        UnsafePath: absolute, empty or overlong paths, `.` and `..`, backslashes and control characters.
 
     """
     parts = path.split("/")
     if len(path) > _MAX_PATH_CHARACTERS or any(part in {"", ".", ".."} for part in parts):
-        raise UnsafeFile(f"path {path[:80]!r}: expected a relative path without '.', '..' or empty parts")
+        raise UnsafePath(f"path {path[:80]!r}: expected a relative path without '.', '..' or empty parts")
     if "\\" in path or not path.isprintable():
-        raise UnsafeFile(f"path {path[:80]!r}: expected printable characters without a backslash")
+        raise UnsafePath(f"path {path[:80]!r}: expected printable characters without a backslash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class FileEntry:
         """Check each field.
 
         Raises:
-            UnsafeFile: the path leaves the folder.
+            UnsafePath: the path leaves the folder.
             InvalidModel: a negative size, or a digest of another form.
 
         """
@@ -114,7 +114,7 @@ def parse_sums(text: str) -> dict[str, str]:
 
     Raises:
         InvalidModel: a line of another form, with its number, or a path that is there twice.
-        UnsafeFile: a path that leaves the folder.
+        UnsafePath: a path that leaves the folder.
 
     """
     sums: dict[str, str] = {}

@@ -8,25 +8,25 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from model_runtime import termination
 from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
 from model_runtime.engines.device import Device
-from model_runtime.errors import InvalidArgument, UnsafeFile
+from model_runtime.errors import InvalidArgument, UnsafeFile, UnsafePath
 from model_runtime.fetch.download import download
 from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.progress_server import serving_progress
 from model_runtime.fetch.retry import Patience, retry
-from model_runtime.manifest import Manifest
+from model_runtime.inspection import Read, T, inspect_files
+from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.repository import Serving, model_repository
 from model_runtime.resolve import check_digest
-from model_runtime.safetensors_header import Tensor, read_header
-from model_runtime.selection import is_weights
-from model_runtime.verify import DOCUMENT_NAMES, Documents, Task, examine, parse_document
+from model_runtime.verify import Task
 
 # A day for the largest models over slow lines; Kubernetes shows the progress meanwhile.
 _DEADLINE_SECONDS = 24 * 3600.0
@@ -101,41 +101,54 @@ def write_line(text: str) -> None:
 def verify_folder(folder: Path, manifest: Manifest, task: Task) -> None:
     """Check that the folder holds the manifest's files and nothing else, and that they are a model for the task.
 
-    The files' bytes were hashed when they were written. Raises as `examine`, and:
+    The files' bytes were hashed when they were written. Raises as `inspect_files`, and:
 
     Raises:
-        UnsafeFile: a link, or a file that the manifest does not name.
+        UnsafePath: a link.
+        UnsafeFile: a file that the manifest does not name.
 
     """
     check_contents(folder, manifest)
-    contents = {
-        field: parse_document(path, (folder / path).read_bytes())
-        for field, path in DOCUMENT_NAMES.items()
-        if manifest.get(path)
-    }
-    paths = [entry.path for entry in manifest.files]
-    headers = {path: header_of(folder / path) for path in paths if is_weights(path)}
-    examine(task, paths, Documents(**contents), headers)
+    inspect_files(task, FolderFiles(folder, manifest))
 
 
 def check_contents(folder: Path, manifest: Manifest) -> None:
     """Check that there is nothing in the folder but the manifest's regular files.
 
     Raises:
+        UnsafePath: a link.
         UnsafeFile: names the first path that does not belong there.
 
     """
     expected = {entry.path for entry in manifest.files}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_dir() or (path.is_file() and name in expected)):
-            raise UnsafeFile(f"{path}: expected only the regular files of the manifest in --weights")
+        if path.is_symlink():
+            raise UnsafePath(f"{name[:200]!r} is a link: expected only the regular files of the manifest in --weights")
+        if not (path.is_dir() or (path.is_file() and name in expected)):
+            raise UnsafeFile(f"{name[:200]!r}: expected only the regular files of the manifest in --weights")
 
 
-def header_of(path: Path) -> tuple[Tensor, ...]:
-    """Read the header of one safetensors file."""
-    with path.open("rb") as file:
-        return read_header(path.name, path.stat().st_size, file.read)
+@dataclass(frozen=True, slots=True)
+class FolderFiles:
+    """The manifest's files in a folder, where `check_contents` found each."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """All files, sorted by path."""
+        return self.manifest.files
+
+    def read(self, entry: FileEntry) -> bytes:
+        """Return the whole content of a small file."""
+        return (self.folder / entry.path).read_bytes()
+
+    def begin(self, entry: FileEntry, consume: Callable[[Read], T]) -> T:
+        """Return what `consume` makes of the file's first bytes."""
+        with (self.folder / entry.path).open("rb") as file:
+            return consume(file.read)
 
 
 def write_repository(repository: Path, files: Mapping[str, str]) -> None:

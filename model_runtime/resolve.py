@@ -6,9 +6,9 @@ revision, digest, bytes, files, task, architecture and dtype in the termination 
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import dataclass
 
 from model_runtime import termination
 from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
@@ -18,13 +18,10 @@ from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.retry import Patience, retry
 from model_runtime.fetch.source import Listing, read_exactly
 from model_runtime.footprint import Footprint
+from model_runtime.inspection import Read, T, inspect_files
 from model_runtime.manifest import FileEntry
-from model_runtime.safetensors_header import Tensor, read_header
-from model_runtime.selection import is_weights
-from model_runtime.verify import DOCUMENT_NAMES, Documents, Facts, Task, examine, parse_document
+from model_runtime.verify import Task
 
-# The largest published index (of some 100,000 tensors) has 10 MB, tokenizer_config.json 1 MB.
-MAX_DOCUMENT_BYTES = 32 << 20
 _DEADLINE_SECONDS = 300.0
 # The Job tries again too, and its user should learn of a host that is down within seconds.
 _ATTEMPTS = 3
@@ -54,7 +51,7 @@ def resolve(arguments: SourceArguments, task: Task, patience: Patience) -> dict[
     with ExitStack() as stack:
         listing = retry(patience, lambda: stack.enter_context(open_source(arguments)))
         digest = check_digest(listing, arguments.digest)
-        facts = read_facts(listing, task, patience)
+        facts = inspect_files(task, ListedFiles(listing, patience))
     return {
         "revision": listing.revision,
         "digest": digest,
@@ -90,22 +87,30 @@ def check_digest(listing: Listing, expected: str | None) -> str:
     return digest
 
 
-def read_facts(listing: Listing, task: Task, patience: Patience) -> Facts:
-    """Read documents and headers through the source and examine them."""
-    contents = {
-        field: parse_document(path, read_small(listing, entry, MAX_DOCUMENT_BYTES, patience))
-        for field, path in DOCUMENT_NAMES.items()
-        if (entry := listing.manifest.get(path))
-    }
-    weights = [entry for entry in listing.manifest.files if is_weights(entry.path)]
-    headers = {entry.path: retry(patience, partial(header_of, listing, entry)) for entry in weights}
-    return examine(task, [entry.path for entry in listing.manifest.files], Documents(**contents), headers)
+@dataclass(frozen=True, slots=True)
+class ListedFiles:
+    """The files of a listing, read through the source; a connection is closed where enough of a file was read."""
 
+    listing: Listing
+    patience: Patience
 
-def header_of(listing: Listing, entry: FileEntry) -> tuple[Tensor, ...]:
-    """Read the header of one safetensors file; the connection is closed where the tensors begin."""
-    with listing.open(entry, 0) as answer:
-        return read_header(entry.path, entry.size, read_exactly(answer.chunks, entry.path))
+    @property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """All files, sorted by path."""
+        return self.listing.manifest.files
+
+    def read(self, entry: FileEntry) -> bytes:
+        """Return the whole content of a small file, checked by its digest."""
+        return read_small(self.listing, entry, self.patience)
+
+    def begin(self, entry: FileEntry, consume: Callable[[Read], T]) -> T:
+        """Return what `consume` makes of the file's first bytes, tried again while the source cannot be reached."""
+
+        def attempt() -> T:
+            with self.listing.open(entry, 0) as answer:
+                return consume(read_exactly(answer.chunks, entry.path))
+
+        return retry(self.patience, attempt)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from model_runtime.errors import InvalidModel, UnsafeFile, UnsupportedArchitecture
+from model_runtime.errors import InvalidModel, PackedFile, PickledWeights, RemoteCode, UnsupportedArchitecture
 
 INDEX_NAME = "model.safetensors.index.json"
 
@@ -34,7 +34,14 @@ _NAMES = frozenset(
 )
 # The names that Hugging Face's libraries give; others (consolidated.*, adapters) are copies or no whole models.
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
-_PICKLED = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+_PICKLED = frozenset({".bin", ".ckpt", ".joblib", ".npz", ".pickle", ".pkl", ".pt", ".pth"})
+_PACKED = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"})
+# transformers' names for the code that auto_map points at, the handler of hosted endpoints, and code for generate().
+# Other Python files beside a model (training scripts, examples) are common: they are never fetched.
+_CODE = re.compile(
+    r"(.*/)?((modeling|configuration|tokenization|processing|image_processing|feature_extraction)_[^/]*\.py|handler\.py)"
+    r"|custom_generate/.+"
+)
 
 
 def is_weights(path: str) -> bool:
@@ -46,12 +53,16 @@ def select(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the paths that belong to the model, sorted.
 
     Raises:
-        UnsafeFile: the only weights are pickled, which would run code when loaded.
+        RemoteCode: a file whose name says that the model's loaders run it.
+        PickledWeights: the only weights are pickled, which would run code when loaded.
+        PackedFile: the only weights are in an archive.
         UnsupportedArchitecture: the only weights are GGUF.
         InvalidModel: no weights, no config.json or no tokenizer.json.
 
     """
     found = frozenset(paths)
+    if code := sorted(path for path in found if _CODE.fullmatch(path)):
+        raise RemoteCode(f"{code[0][:200]!r}: by its name code that the model runs on, which is never run")
     selected = tuple(sorted(path for path in found if path in _NAMES or is_weights(path)))
     if not any(is_weights(path) for path in selected):
         raise _without_weights(found)
@@ -67,5 +78,7 @@ def _without_weights(paths: frozenset[str]) -> Exception:
         return UnsupportedArchitecture(f"{suffixes['.gguf']}: GGUF is not served yet: convert to safetensors")
     if pickled := sorted(_PICKLED & suffixes.keys()):
         name = suffixes[pickled[0]]
-        return UnsafeFile(f"{name}: the only weights are pickled, which can run code: convert to model.safetensors")
+        return PickledWeights(f"{name}: the only weights are pickled, which can run code: convert to model.safetensors")
+    if packed := sorted(_PACKED & suffixes.keys()):
+        return PackedFile(f"{suffixes[packed[0]]}: the only weights are packed: publish model.safetensors itself")
     return InvalidModel("no weights: expected model.safetensors, or model-00001-of-0000N.safetensors with their index")

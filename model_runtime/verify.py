@@ -1,18 +1,16 @@
 """What a model says of itself, checked: config.json, the shards and their index, the architecture and the task.
 
-Pure functions over parsed documents and headers; `resolve` calls them with what it read from the source, `prepare` with
-what lies on the disk, so that both refuse the same models with the same words.
+Pure functions over parsed documents and headers; `inspection` calls them with what it read.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
-from model_runtime.engines.pooling_config import POOLING_NAME
-from model_runtime.errors import InvalidModel, UnsafeFile, UnsupportedArchitecture
+from model_runtime.documents import Documents
+from model_runtime.errors import InvalidModel, InvalidTensors, UnsupportedArchitecture
 from model_runtime.footprint import Footprint
 from model_runtime.loadable import check_bert, check_llama
 from model_runtime.safetensors_header import Tensor
@@ -38,18 +36,6 @@ SUPPORTED_DTYPES: Mapping[str, str] = {"F32": "float32", "BF16": "bfloat16", "F1
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
-    """The small files that decide what the model is, parsed; None where the model has no such file."""
-
-    config: object
-    tokenizer_config: object = None
-    modules: object = None
-    index: object = None
-    pooling: object = None
-    sentence: object = None
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What the model is: architecture by config.json's name, the task it is served for, dtype of most of its bytes."""
 
@@ -59,34 +45,10 @@ class Facts:
     footprint: Footprint
 
 
-DOCUMENT_NAMES: Mapping[str, str] = {
-    "config": "config.json",
-    "tokenizer_config": "tokenizer_config.json",
-    "modules": "modules.json",
-    "index": INDEX_NAME,
-    "pooling": POOLING_NAME,
-    "sentence": "sentence_bert_config.json",
-}
-
-
-def parse_document(path: str, content: bytes) -> object:
-    """Parse one of the JSON documents.
-
-    Raises:
-        InvalidModel: the content is no JSON.
-
-    """
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InvalidModel(f"{path}: not valid JSON: {error}") from error
-
-
 def examine(task: Task, paths: Collection[str], documents: Documents, headers: Mapping[str, Sequence[Tensor]]) -> Facts:
     """Say what the model is, or refuse it. `headers` are the tensors by safetensors file.
 
     Raises:
-        UnsafeFile: config.json asks for code of the repository.
         UnsupportedArchitecture: no engine runs it, or not for this task.
         InvalidModel: documents, files and tensors do not fit together.
 
@@ -107,13 +69,10 @@ def architecture_of(config: object) -> str:
 
     Raises:
         InvalidModel: no architecture in it.
-        UnsafeFile: `auto_map`, which means Python files of the repository.
         UnsupportedArchitecture: another architecture, or quantized weights.
 
     """
     match config:
-        case {"auto_map": _}:
-            raise UnsafeFile("config.json: auto_map asks for the repository's own code, which is never run")
         case {"quantization_config": {"quant_method": method}}:
             raise UnsupportedArchitecture(f"config.json: weights quantized by {method!r}: expected unquantized weights")
         case {"architectures": [str(architecture), *_]}:
@@ -181,14 +140,15 @@ def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None
     """Check that each tensor is in one file only, and that the index, if there is one, names the same files.
 
     Raises:
-        InvalidModel: a tensor that is there twice, or a missing or unlisted shard.
+        InvalidTensors: a tensor that is there twice.
+        InvalidModel: a missing or unlisted shard.
 
     """
     owners: dict[str, str] = {}
     for path, tensors in headers.items():
         for tensor in tensors:
             if tensor.name in owners:
-                raise InvalidModel(f"tensor {tensor.name[:80]!r} is both in {owners[tensor.name]} and in {path}")
+                raise InvalidTensors(f"tensor {tensor.name[:80]!r} is both in {owners[tensor.name]} and in {path}")
             owners[tensor.name] = path
     if index is None:
         if owners and set(headers) != {"model.safetensors"}:

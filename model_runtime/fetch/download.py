@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from model_runtime.errors import DigestMismatch, InsufficientDisk, InvalidModel, SourceUnreachable
+from model_runtime.errors import DigestMismatch, InsufficientDisk, SourceUnreachable
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience, retry
 from model_runtime.fetch.source import CHUNK_BYTES, Listing, OpenFile
@@ -197,17 +197,14 @@ class Hasher:
         return f"{self.algorithm}:{self.state.hexdigest()}"
 
 
-def read_small(listing: Listing, entry: FileEntry, limit_bytes: int, patience: Patience) -> bytes:
+def read_small(listing: Listing, entry: FileEntry, patience: Patience) -> bytes:
     """Return the whole content of a small file, checked by its digest.
 
     Raises:
-        InvalidModel: the file is larger than `limit_bytes`.
         DigestMismatch: as `download`.
         SourceUnreachable, SourceNotFound, SourceUnauthorized: from the source.
 
     """
-    if entry.size > limit_bytes:
-        raise InvalidModel(f"{entry.path}: {entry.size} bytes: expected at most {limit_bytes}")
 
     def read() -> bytes:
         content = bytearray()
