@@ -25,9 +25,8 @@ _PACKED = (
 )
 # Protocols 2 to 5. A text in UTF-8 never begins so.
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-# Protocols 0 and 1 begin like a text: only what pickletools can read as operations counts, and three of them.
+# Protocols 0 and 1 begin like a text: only what pickletools reads as operations counts.
 _OLD_PICKLE = re.compile(rb"[(c}\]]")
-_OLD_OPERATIONS = 3
 _PICKLED_NUMPY = re.compile(rb"(?s)\x93NUMPY.{1,120}'descr': *'?\|O")
 _PICKLED_NAMES = re.compile(rb"(?s)PK\x03\x04.{26}[^\x00]{0,200}?(data\.pkl|\.pkl|\.pickle)")
 
@@ -71,18 +70,13 @@ def _is_pickle(beginning: bytes) -> bool:
 
 
 def _is_old_pickle(beginning: bytes) -> bool:
+    """Tell whether every byte read belongs to an operation, up to the pickle's end or ours."""
     if not _OLD_PICKLE.match(beginning):
         return False
-    operations = 0
     try:
-        for operation, _, _ in pickletools.genops(beginning):
-            operations += 1
-            if operation.name == "STOP":
-                break
-    except ValueError:
-        # Cut at the end of what was read, or not a pickle after all.
-        pass
-    return operations >= _OLD_OPERATIONS
+        return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(beginning))
+    except ValueError as error:
+        return len(beginning) == BEGINNING_BYTES and "unknown" not in str(error)
 
 
 def _first_of(beginning: bytes) -> bytes:

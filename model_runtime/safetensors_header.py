@@ -74,9 +74,12 @@ def read_header(path: str, file_size: int, read: Callable[[int], bytes]) -> tupl
         raise InvalidHeader(f"{path}: {file_size} bytes: expected at least {LENGTH_BYTES}, the length of the header")
     first = read(LENGTH_BYTES)
     length = int.from_bytes(first, "little")
-    if length > min(MAX_HEADER_BYTES, file_size - LENGTH_BYTES):
+    limit = min(MAX_HEADER_BYTES, file_size - LENGTH_BYTES)
+    if length > limit:
         beginning = first + read(min(file_size, BEGINNING_BYTES) - LENGTH_BYTES)
-        raise _other_format(path, beginning) or _lie(path, length, file_size)
+        raise _other_format(path, beginning) or InvalidHeader(
+            f"{path}: header of {length} bytes in a file of {file_size}: expected at most {limit}"
+        )
     return parse_header(path, read(length), file_size - LENGTH_BYTES - length)
 
 
@@ -84,12 +87,6 @@ def _other_format(path: str, beginning: bytes) -> UnsafeFile | InvalidHeader | N
     if beginning.startswith(b"version https://git-lfs"):
         return InvalidHeader(f"{path}: a pointer of Git LFS: expected the file that it stands for")
     return foreign_binary(path, beginning)
-
-
-def _lie(path: str, length: int, file_size: int) -> InvalidHeader:
-    if length > MAX_HEADER_BYTES:
-        return InvalidHeader(f"{path}: header of {length} bytes: expected at most {MAX_HEADER_BYTES}")
-    return InvalidHeader(f"{path}: header of {length} bytes in a file of {file_size}: expected a header that fits")
 
 
 def parse_header(path: str, header: bytes, data_size: int) -> tuple[Tensor, ...]:

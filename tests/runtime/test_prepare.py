@@ -67,7 +67,7 @@ def test_a_file_that_the_manifest_does_not_name_is_refused(web: WebServer, tmp_p
 def test_a_link_to_a_folder_is_refused(web: WebServer, tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "link").symlink_to("/etc")
-    assert run(web, tmp_path)[1]["reason"] == "UnsafeFile"
+    assert run(web, tmp_path)[1]["reason"] == "UnsafePath"
 
 
 def test_a_progress_that_cannot_be_served_harms_nothing(

@@ -49,6 +49,7 @@ def test_the_weights_themselves_are_not_fetched(web: WebServer, tmp_path: Path) 
         "/SHA256SUMS",
         "/config.json",
         "/model.safetensors",
+        "/tokenizer.json",
         "/tokenizer_config.json",
     ]
 

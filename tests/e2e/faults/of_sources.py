@@ -94,6 +94,6 @@ FAULTS = {
     "an architecture that nothing here runs": _fault(
         "another-architecture", "UnsupportedArchitecture", "Qwen9ForCausalLM", "hf://org/qwen9"
     ),
-    "a tensor header that is broken": _fault("broken-header", "InvalidModel", "model.safetensors", "hf://org/broken"),
-    "weights that are pickled": _fault("pickled", "UnsafeFile", "pytorch_model.bin", "hf://org/pickled"),
+    "a tensor header that is broken": _fault("broken-header", "InvalidHeader", "model.safetensors", "hf://org/broken"),
+    "weights that are pickled": _fault("pickled", "PickledWeights", "pytorch_model.bin", "hf://org/pickled"),
 }

@@ -79,12 +79,14 @@ RESOLVE_CASES = [
         "a flipped byte in config.json", fault("/model/config.json", flip_byte=2), errors.DigestMismatch, "config.json"
     ),
     Case("SHA256SUMS that is a web page", sums("<html>"), errors.InvalidModel, "SHA256SUMS line 1"),
-    Case("a path that leaves the folder", sums(f"{'0' * 64}  ../etc/passwd\n"), errors.UnsafeFile, "../etc/passwd"),
-    Case("only pickled weights", replaced(model__safetensors=None, model__bin=b"x"), errors.UnsafeFile, "model.bin"),
+    Case("a path that leaves the folder", sums(f"{'0' * 64}  ../etc/passwd\n"), errors.UnsafePath, "../etc/passwd"),
+    Case(
+        "only pickled weights", replaced(model__safetensors=None, model__bin=b"x"), errors.PickledWeights, "model.bin"
+    ),
     Case("only GGUF", replaced(model__safetensors=None, m__gguf=b"x"), errors.UnsupportedArchitecture, "GGUF"),
     Case("no weights", replaced(model__safetensors=None), errors.InvalidModel, "no weights"),
     Case("no config.json", replaced(config__json=None), errors.InvalidModel, "config.json"),
-    Case("remote code", replaced(config__json=config(auto_map={"AutoModel": "x.Y"})), errors.UnsafeFile, "auto_map"),
+    Case("remote code", replaced(config__json=config(auto_map={"AutoModel": "x.Y"})), errors.RemoteCode, "auto_map"),
     Case(
         "an architecture without engine",
         replaced(config__json=config(architectures=["MambaForCausalLM"])),
@@ -97,8 +99,8 @@ RESOLVE_CASES = [
         errors.UnsupportedArchitecture,
         "I8",
     ),
-    Case("a header that lies", replaced(model__safetensors=b"\xff" * 64), errors.InvalidModel, "header of"),
-    Case("weights shorter than their header", replaced(model__safetensors=b"abc"), errors.InvalidModel, "3 bytes"),
+    Case("a header that lies", replaced(model__safetensors=b"\xff" * 64), errors.InvalidHeader, "header of"),
+    Case("weights shorter than their header", replaced(model__safetensors=b"abc"), errors.InvalidHeader, "3 bytes"),
 ]
 
 

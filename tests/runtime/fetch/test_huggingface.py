@@ -13,7 +13,7 @@ from tests.stack.webserver import Fault, serving
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    files = {**chat_model(), "pytorch_model.bin": b"pickle", "modeling_tiny.py": b"import os"}
+    files = {**chat_model(), "pytorch_model.bin": b"pickle", "train_script.py": b"import os"}
     with serving(Hub({f"/acme/tiny/{path}": content for path, content in files.items()}), HubHandler) as server:
         assert isinstance(server, Hub)
         yield server
