@@ -25,7 +25,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(service: Service) -> web.Application:
-    """Return the application; it closes the service's channel when it ends."""
+    """Return the application; it closes the service's channel and processes when it ends."""
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[measured, answered])
     app[SERVICE] = service
     app.add_routes(
@@ -46,6 +46,7 @@ def make_app(service: Service) -> web.Application:
 
 async def _close(app: web.Application) -> None:
     await app[SERVICE].triton.close()
+    app[SERVICE].prompts.close()
 
 
 @web.middleware

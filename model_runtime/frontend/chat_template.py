@@ -1,73 +1,83 @@
-"""A conversation to a prompt, by the template that the model carries; the sandbox keeps the template from doing harm.
+"""A conversation to a prompt, in a worker process: a template cannot hold up the server, whatever it does.
 
-Variables, functions and loop controls are those that transformers gives: `messages`, `tools` and `documents` (none
-here), `add_generation_prompt`, `bos_token`, `eos_token`, `raise_exception`, `strftime_now`. Called by `prompts`.
+Called by `prompts`. `model_runtime.chat_template` says what a template is given.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
+from model_runtime.chat_template import PROGRAM, Messages, Outcome, Question, Verdict, read, write
 from model_runtime.engines.config import read_json_if_present
 from model_runtime.engines.errors import InvalidModelError
-from model_runtime.frontend.errors import InvalidRequest
+from model_runtime.frontend.errors import EngineFailed, InvalidRequest
+from model_runtime.sandbox.errors import Crashed, SandboxError
+from model_runtime.sandbox.pool import Pool
+from model_runtime.template_check import DOCUMENTS, LIMITS, TEMPLATE_NAME, template_of
 
-Messages = Sequence[Mapping[str, str]]
-Render = Callable[[Messages], str]
+# Besides the one that all requests share, one more for while that is busy with a large conversation.
+_WORKERS = 2
+
+
+class ChatTemplate:
+    """A model's template, with the processes that apply it."""
+
+    def __init__(
+        self, template: str, *, bos_token: str | None, eos_token: str | None, now: Callable[[], float] = time.time
+    ) -> None:
+        """Compile the template, which also warms the first process up; InvalidModelError for what is no template."""
+        self._template, self._now = template, now
+        self._tokens = (bos_token or "", eos_token or "")
+        self._pool = Pool(PROGRAM, LIMITS, _WORKERS)
+        try:
+            outcome = read(self._pool.ask_blocking(self._question([])))
+        except SandboxError as error:
+            self.close()
+            raise InvalidModelError(f"the chat template cannot be applied: {error}") from error
+        if outcome.verdict is Verdict.INVALID:
+            self.close()
+            raise InvalidModelError(f"the chat template cannot be read: {outcome.text}")
+
+    async def render(self, messages: Messages) -> str:
+        """Return the prompt.
+
+        Raises:
+            InvalidRequest: the template refuses the conversation, or takes too much with it.
+            EngineFailed: the process died.
+
+        """
+        try:
+            outcome = read(await self._pool.ask(self._question(messages)))
+        except Crashed as error:
+            raise EngineFailed(f"the model's chat template could not be applied: {error}") from error
+        except SandboxError as error:
+            raise _refused(f"takes too much with them: {error}") from error
+        return _prompt(outcome)
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.close()
+
+    def _question(self, messages: Messages) -> bytes:
+        return write(Question(self._template, messages, *self._tokens, now=self._now()))
+
+
+def _prompt(outcome: Outcome) -> str:
+    match outcome.verdict:
+        case Verdict.RENDERED:
+            return outcome.text
+        case Verdict.GROWS:
+            raise _refused(f"makes too long a prompt of them: {outcome.text}")
+        case _:
+            raise _refused(f"refuses them: {outcome.text}")
+
+
+def _refused(what: str) -> InvalidRequest:
+    return InvalidRequest(f"messages: the model's template {what}", param="messages")
 
 
 def read_template(folder: Path) -> str | None:
     """Return the chat template of a model's folder, or None if it has none."""
-    file = folder / "chat_template.jinja"
-    if file.exists():
-        return file.read_text(encoding="utf-8")
-    for name in ("chat_template.json", "tokenizer_config.json"):
-        template = (read_json_if_present(folder / name) or {}).get("chat_template")
-        if isinstance(template, list):
-            template = next((named.get("template") for named in template if named.get("name") == "default"), None)
-        if isinstance(template, str) and template:
-            return template
-    return None
-
-
-def make_render(template: str, *, bos_token: str | None, eos_token: str | None) -> Render:
-    """Compile a template; `render` raises InvalidRequest where the template refuses a conversation.
-
-    Raises InvalidModelError for what is no template.
-    """
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.globals |= {"raise_exception": _refuse, "strftime_now": _strftime_now}
-    environment.filters["tojson"] = _tojson
-    try:
-        compiled = environment.from_string(template)
-    except TemplateError as error:
-        raise InvalidModelError(f"the chat template cannot be read: {error}") from error
-    given: dict[str, Any] = {"bos_token": bos_token or "", "eos_token": eos_token or ""}
-    given |= {"tools": None, "documents": None, "add_generation_prompt": True}
-
-    def render(messages: Messages) -> str:
-        try:
-            return compiled.render(messages=messages, **given)
-        except TemplateError as error:
-            raise InvalidRequest(f"messages: the model's template refuses them: {error}", param="messages") from error
-
-    return render
-
-
-def _refuse(message: str) -> NoReturn:
-    raise TemplateError(message)
-
-
-def _strftime_now(form: str) -> str:
-    return datetime.now(UTC).strftime(form)
-
-
-def _tojson(value: object, indent: int | None = None) -> str:
-    """Write JSON as text; the template language's own filter is for pages and escapes `<` and quotes."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    file = folder / TEMPLATE_NAME
+    own = file.read_text(encoding="utf-8") if file.exists() else None
+    return template_of(own, [read_json_if_present(folder / name) for name in DOCUMENTS])

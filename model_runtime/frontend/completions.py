@@ -20,7 +20,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     """Answer a conversation; unless limited, it goes on until the context is full."""
     service, body = request.app[SERVICE], parse_body(ChatBody, await request.read())
     _check(service, body)
-    prompts = [service.prompts.from_messages(body.messages)]
+    prompts = [await service.prompts.from_messages(body.messages)]
     choices = plan_choices(prompts, body, {"max_tokens": body.max_completion_tokens or body.max_tokens})
     return await _answer(request, body, choices, CHAT)
 

@@ -1,4 +1,4 @@
-"""What a request says, as the texts that go to Triton; pure once the tokenizer and the template are loaded.
+"""What a request says, as the texts that go to Triton, once the tokenizer and the template are loaded.
 
 Called by the handlers. A text that begins with the token that the tokenizer puts first would get it twice: it is cut.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_runtime.engines.tokenizer import Tokenizer, load_tokenizer
-from model_runtime.frontend.chat_template import Render, make_render, read_template
+from model_runtime.frontend.chat_template import ChatTemplate, read_template
 from model_runtime.frontend.errors import InvalidRequest
 from model_runtime.frontend.schema import Message
 
@@ -20,14 +20,20 @@ class Prompts:
     """The model's tokenizer and, for a chat model, its template."""
 
     tokenizer: Tokenizer
-    render: Render | None
+    template: ChatTemplate | None
     first_token: str  # what the tokenizer itself puts before a text; empty if nothing
 
-    def from_messages(self, messages: Sequence[Message]) -> str:
+    async def from_messages(self, messages: Sequence[Message]) -> str:
         """Return the prompt of a conversation, ready for the assistant's turn."""
-        if self.render is None:
+        if self.template is None:
             raise InvalidRequest("messages: this model has no chat template; use /v1/completions", param="messages")
-        return self.render([_as_turn(message) for message in messages]).removeprefix(self.first_token)
+        prompt = await self.template.render([_as_turn(message) for message in messages])
+        return prompt.removeprefix(self.first_token)
+
+    def close(self) -> None:
+        """End the template's processes."""
+        if self.template is not None:
+            self.template.close()
 
     def from_input(self, value: Input, param: str) -> list[str]:
         """Return the texts of an `input` or a `prompt`: one or several, as text or as tokens."""
@@ -55,8 +61,8 @@ def _as_turn(message: Message) -> dict[str, str]:
 
 def load_prompts(folder: Path) -> Prompts:
     """Load tokenizer and template from a model's folder."""
-    tokenizer, template = load_tokenizer(folder), read_template(folder)
-    render = make_render(template, bos_token=tokenizer.bos_token, eos_token=tokenizer.eos_token) if template else None
+    tokenizer, text = load_tokenizer(folder), read_template(folder)
+    template = ChatTemplate(text, bos_token=tokenizer.bos_token, eos_token=tokenizer.eos_token) if text else None
     bos = tokenizer.bos_token
     starts = bos is not None and tokenizer.encode("")[:1] == [tokenizer.model.token_to_id(bos)]
-    return Prompts(tokenizer=tokenizer, render=render, first_token=bos if bos is not None and starts else "")
+    return Prompts(tokenizer=tokenizer, template=template, first_token=bos if bos is not None and starts else "")
