@@ -17,6 +17,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git-sha1:[0-9a-f]{40}")
 _MANIFEST_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # GNU coreutils: 64 hex digits, a space, then a space (text) or an asterisk (binary), then the name.
 _SUMS_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+_MANIFEST_LINE = re.compile(r"(\S{1,80})  ([0-9]{1,18})  (.+)")
 # Far above any model (the largest published ones have some 200 files), far below what exhausts memory.
 _MAX_FILES = 10_000
 _MAX_PATH_CHARACTERS = 512
@@ -134,3 +135,20 @@ def _parse_sums_line(number: int, line: str) -> tuple[str, str]:
     path = match[2].removeprefix("./")
     check_path(path)
     return path, f"sha256:{match[1].lower()}"
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Read the canonical text of a manifest, and nothing else.
+
+    Raises:
+        InvalidModel: a line of another form, or text that is not canonical.
+        UnsafeFile: a path that leaves the folder.
+
+    """
+    lines = [_MANIFEST_LINE.fullmatch(line) for line in text.removesuffix("\n").split("\n")]
+    manifest = Manifest.of(FileEntry(match[3], int(match[2]), match[1]) for match in lines if match is not None)
+    if manifest.text() != text:
+        raise InvalidModel(
+            "a manifest that is not canonical: expected '<digest>  <size>  <path>' lines, sorted by path"
+        )
+    return manifest

@@ -1,7 +1,8 @@
 """`python3 -m model_runtime.prepare`: the init container of a replica, which leaves on the disk what Triton serves.
 
-Lists the source at the pinned revision, refuses another manifest than the pinned one, fetches and hashes the files,
-examines them as `resolve` did, and only then writes the model repository. Safe to repeat after a restart.
+Lists the source at the pinned revision, refuses another manifest than the pinned one, fetches and hashes the files
+(through a cache, where there is one), examines them as `resolve` did, and only then writes the model repository. Safe
+to repeat after a restart.
 """
 
 import shutil
@@ -17,11 +18,12 @@ from model_runtime import termination
 from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
 from model_runtime.engines.device import Device
 from model_runtime.errors import InvalidArgument, UnsafeFile, UnsafePath
-from model_runtime.fetch.download import download
+from model_runtime.fetch.cache import Cache, Fetch, fetch_through
 from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.progress_server import serving_progress
 from model_runtime.fetch.retry import Patience, retry
+from model_runtime.fetch.source import Listing
 from model_runtime.inspection import Read, T, inspect_files
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.repository import Serving, model_repository
@@ -48,6 +50,8 @@ def command(argv: Sequence[str]) -> termination.Result:
     parser.add_argument("--max-queue-delay-microseconds", type=int, default=5000, metavar="N")
     parser.add_argument("--device", choices=[device.value for device in Device], default=Device.CPU.value)
     parser.add_argument("--progress-port", type=_port, metavar="N", help="where GET /progress is answered meanwhile")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="a cache of models that several pods share")
+    parser.add_argument("--cache-bytes", type=_count, metavar="N", help="its bound; default 90 %% of its volume")
     namespace = parse(parser, argv)
     serving = Serving(
         served_name=namespace.served_name,
@@ -57,10 +61,11 @@ def command(argv: Sequence[str]) -> termination.Result:
         max_queue_delay_microseconds=namespace.max_queue_delay_microseconds,
         device=Device(namespace.device),
     )
+    cache = Cache(namespace.cache, namespace.cache_bytes, write_line) if namespace.cache else None
     patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
     progress = Progress(report=write_line, now=patience.clock.now)
     with serving_progress(progress, namespace.progress_port, write_line):
-        return prepare(source_arguments(namespace), serving, namespace.repository, patience, progress)
+        return prepare(source_arguments(namespace), serving, namespace.repository, patience, progress, cache=cache)
 
 
 def _port(text: str) -> int:
@@ -70,8 +75,27 @@ def _port(text: str) -> int:
     return port
 
 
+def _pinned(flag: str, value: str | None) -> str:
+    if value is None:
+        raise InvalidArgument(f"{flag}: expected what resolve answered")
+    return value
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError(text)
+    return count
+
+
 def prepare(
-    arguments: SourceArguments, serving: Serving, repository: Path, patience: Patience, progress: Progress
+    arguments: SourceArguments,
+    serving: Serving,
+    repository: Path,
+    patience: Patience,
+    progress: Progress,
+    *,
+    cache: Cache | None = None,
 ) -> dict[str, str | int]:
     """Bring the model to the disk and write the repository; return what was fetched.
 
@@ -79,17 +103,19 @@ def prepare(
         ModelRuntimeError: any reason; the repository is then not there.
 
     """
-    for flag, value in (("--revision", arguments.revision), ("--digest", arguments.digest)):
-        if value is None:
-            raise InvalidArgument(f"{flag}: expected what resolve answered")
-    weights = Path(serving.weights)
+    _pinned("--revision", arguments.revision)
+    digest, weights = _pinned("--digest", arguments.digest), Path(serving.weights)
     with ExitStack() as stack:
-        listing = retry(patience, lambda: stack.enter_context(open_source(arguments)))
-        digest = check_digest(listing, arguments.digest)
-        download(listing, weights, patience, progress)
-    verify_folder(weights, listing.manifest, serving.task)
+
+        def listing() -> Listing:
+            listed = retry(patience, lambda: stack.enter_context(open_source(arguments)))
+            check_digest(listed, digest)
+            return listed
+
+        manifest = fetch_through(cache, Fetch(digest, listing, weights, patience, progress))
+    verify_folder(weights, manifest, serving.task)
     write_repository(repository, model_repository(serving))
-    return {"digest": digest, "bytes": listing.manifest.size, "files": len(listing.manifest.files)}
+    return {"digest": digest, "bytes": manifest.size, "files": len(manifest.files)}
 
 
 def write_line(text: str) -> None:

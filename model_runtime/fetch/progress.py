@@ -76,9 +76,10 @@ class Progress:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def begin(self, total: int) -> None:
-        """Start the clock; `total` is the size of the whole model in bytes."""
+        """Start the clock, also anew; `total` is the size of the whole model in bytes."""
         with self._lock:
             self._total, self._reported = total, self.now()
+            self._done = self._received = 0
             self._samples = (Sample(self._reported, 0),)
 
     def find(self, count: int) -> None:
