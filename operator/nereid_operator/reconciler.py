@@ -16,6 +16,7 @@ from nereid_operator.api.serving_policy import Policy
 from nereid_operator.api.validation import validate
 from nereid_operator.cache import Cache
 from nereid_operator.clients.kube import KubeClient
+from nereid_operator.credentials import check_credentials
 from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.outcome import Outcome, Result
@@ -107,7 +108,7 @@ class Reconciler:
                 return await caretaker.look_after(reading, resolver.wanted_meanwhile(md, found))
             plan = self._plan(md, caretaker.platform, found, caretaker.serving)
             reading = replace(reading, plan=plan)
-            if problem := await caretaker.apply(deploying(plan)):
+            if problem := await _deploy(caretaker, plan):
                 return replace(await caretaker.look_after(reading, md.spec.replicas), problem=problem)
             await _roll_out(caretaker.writer, plan)
         except (RefusalError, RejectedError) as error:
@@ -184,6 +185,17 @@ async def _sweep(writer: Writer, body: Body, now: datetime) -> Problem | None:
     except RejectedError as error:
         return problem_of(error)
     return None
+
+
+async def _deploy(caretaker: Caretaker, plan: Plan) -> Problem | None:
+    """Write the pods of the wanted revision, new ones when what they mount may be mounted; return what is refused."""
+    writer, revision = caretaker.writer, plan.revision
+    try:
+        if writer.cache.child(DEPLOYMENT, writer.key, revision.name) is None:
+            await check_credentials(writer, revision.workload.source)
+    except RefusalError as error:
+        return problem_of(error)
+    return await caretaker.apply(deploying(plan))
 
 
 async def _roll_out(writer: Writer, plan: Plan) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, failed_attempts, recorded_model
 from nereid_operator.api.resources import EVENT, JOB, LABEL_JOB_NAME, POD, Body
+from nereid_operator.credentials import check_credentials
 from nereid_operator.errors import RefusalError
 from nereid_operator.observe import DeploymentFacts, JobFacts, is_owned, job_facts, pod_facts, refused_pod
 from nereid_operator.plan.ir import Platform, ResolveJob
@@ -79,6 +80,7 @@ class Resolver:
         facts, pods = self._facts(job), self.writer.cache.pods(self.writer.key)
         found = resolution(recorded, facts, pods, input_hash=job.input_hash, refresh_hash=job.refresh_hash)
         if isinstance(found, NotAsked):
+            await check_credentials(self.writer, job.source)
             await self.writer.ensure_created(JOB, render_job(replace(job, attempt=failed + 1)))
             return Resolving(job.name)
         if facts is None:

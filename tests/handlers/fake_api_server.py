@@ -28,6 +28,7 @@ RESOURCES = {
     "v1/services": ("Service", set()),
     "v1/serviceaccounts": ("ServiceAccount", set()),
     "v1/configmaps": ("ConfigMap", set()),
+    "v1/secrets": ("Secret", set()),
     "networking.k8s.io/v1/networkpolicies": ("NetworkPolicy", set()),
     "v1/pods": ("Pod", {"status"}),
     "policy/v1/poddisruptionbudgets": ("PodDisruptionBudget", {"status"}),
@@ -40,8 +41,10 @@ CLUSTER_WIDE = {"Namespace", "CustomResourceDefinition", "ServingPolicy"}
 KINDS = {kmock.resource(path): (kind, path.rpartition("/")[0]) for path, (kind, _) in RESOURCES.items()}
 ATOMIC = {"selector", "podSelector"}  # maps that the server takes as a whole
 DEPLOYMENTS = kmock.resource("apps/v1/deployments")
+SECRETS = kmock.resource("v1/secrets")
 LEASES = kmock.resource("coordination.k8s.io/v1/leases")
 NAMESPACES = "/api/v1/namespaces"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 READS = {kmock.action.LIST, kmock.action.FETCH, kmock.action.WATCH}
 
 
@@ -59,7 +62,8 @@ class FakeApiServer(kmock.KubernetesScaffold):
     """The server; `store` holds what is, `writes` what was asked to be changed apart from Leases, in order.
 
     `log` holds the same writes with who sent them. A kind in `undefined` is one whose definition was deleted.
-    `refuse` says why a write is refused, `forbid` why a read is.
+    `refuse` says why a write is refused, `forbid` why a read is. `rows` names the Secrets that were read, all of them
+    as rows of a table; none is given otherwise.
     """
 
     store: dict[StoreKey, Object] = attrs.field(factory=dict)
@@ -68,6 +72,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
     refuse: Callable[[str, str], str | None] = lambda _method, _path: None
     forbid: Callable[[str], str | None] = lambda _path: None
     undefined: set[Any] = attrs.field(factory=set)
+    rows: list[str] = attrs.field(factory=list)
     _version: int = 1
     _watchers: list[tuple[Any, str, asyncio.Queue[Any]]] = attrs.field(factory=list)
 
@@ -171,7 +176,21 @@ class FakeApiServer(kmock.KubernetesScaffold):
 
     def _fetch(self, request: Any) -> aiohttp.web.Response:
         body = self.store.get((request.resource, request.namespace, request.name))
+        if request.resource == SECRETS:
+            return self._row(request, body)
         return _failure(404, f"{request.name} not found") if body is None else _answer(body)
+
+    def _row(self, request: Any, secret: Object | None) -> aiohttp.web.Response:
+        """Answer as the real server does when asked for a Table without the object."""
+        if request.headers["Accept"] != TABLE or request.params.get("includeObject") != "None":
+            return _failure(406, "the data of a Secret is none of the operator's business")
+        self.rows.append(request.name)
+        if secret is None:
+            return _failure(404, f'secrets "{request.name}" not found')
+        columns = [{"name": name} for name in ("Name", "Type", "Data", "Age")]
+        cells = [request.name, secret.get("type", "Opaque"), len(secret.get("data", {})), "1s"]
+        kind = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
+        return _answer({**kind, "columnDefinitions": columns, "rows": [{"cells": cells, "object": None}]})
 
     def _create(self, request: Any) -> aiohttp.web.Response:
         key = (request.resource, request.namespace, request.data["metadata"]["name"])

@@ -32,6 +32,9 @@ server's audit log. A server-side apply that creates needs `create` beside `patc
 - apiGroups: [""]
   resources: [configmaps] # those of its own label are watched; RBAC cannot say so
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [secrets] # for the type of one that a model names; the data is never asked for
+  verbs: [get]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   {{- if .Values.networkPolicy.enabled }}

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     ROLLING_OUT = "RollingOut"  # replicas of the current revision are starting
     ROLLED_OUT = "RolledOut"  # the current revision has all its replicas
     READY = "Ready"  # the current spec is serving
+    CREDENTIALS_REFUSED = "CredentialsRefused"  # the Secret has another type; the image's commands say so of its hosts
     NAME_CONFLICT = "NameConflict"  # an object of the needed name exists and belongs to somebody else
     APPLY_REFUSED = "ApplyRefused"  # the API server refused an object, for another reason than quota or admission
     UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; the message has what is needed and why none has it

@@ -50,6 +50,7 @@ DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 JOB = Resource("batch", "v1", "Job", "jobs")
 SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
+SECRET = Resource("", "v1", "Secret", "secrets")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -75,6 +76,7 @@ ANNOTATION_REPLICAS = "nereid.dev/replicas"
 ANNOTATION_SERVING_REPLICAS = "nereid.dev/serving-replicas"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"
 MANAGED_BY = "nereid"
+CREDENTIALS_TYPE = "nereid.dev/model-credentials"  # of the Secrets that a model may name
 OWNED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 
 MANAGER_OBJECTS = "nereid"

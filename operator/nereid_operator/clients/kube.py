@@ -12,11 +12,11 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
-from nereid_operator.api.resources import EVENT, Body, Listing, Resource
+from nereid_operator.api.resources import EVENT, SECRET, Body, Listing, Resource
 from nereid_operator.clients import requests
 from nereid_operator.clients.connection import Connection, ssl_context
 from nereid_operator.clients.requests import Request, Response
-from nereid_operator.errors import NotFoundError, NotLeadingError, UnreachableError, api_error
+from nereid_operator.errors import ApiError, NotFoundError, NotLeadingError, UnreachableError, api_error
 
 Transport = Callable[[Request], Awaitable[Response]]
 Guard = Callable[[], None]
@@ -38,6 +38,17 @@ class KubeClient:
             return await self._send(requests.get(resource, namespace, name))
         except NotFoundError:
             return None
+
+    async def secret_type(self, namespace: str, name: str) -> str | None:
+        """Return the type of a Secret, of which nothing else is sent; None when it is not there."""
+        try:
+            table = await self._send(requests.get_row(SECRET, namespace, name))
+        except NotFoundError:
+            return None
+        found = requests.cell(table, "Type")
+        if found is None:
+            raise ApiError(200, f"Secret {namespace}/{name} was asked for as a Table, and came without the column Type")
+        return found
 
     async def pages(
         self, resource: Resource, *, namespace: str | None = None, selector: str = "", fields: str = ""
@@ -179,7 +190,7 @@ class AiohttpTransport:
     def _headers(self, request: Request) -> dict[str, str]:
         token = self._connection.token()
         return {
-            "Accept": requests.JSON,
+            "Accept": request.accept,
             **({"Content-Type": request.content_type} if request.body is not None else {}),
             **({"Authorization": f"Bearer {token}"} if token else {}),
         }

@@ -11,6 +11,7 @@ from typing import Any
 from nereid_operator.api.resources import DEPLOYMENT, MANAGER_SCALE, MANAGER_STATUS, Body, Resource
 
 JSON = "application/json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 APPLY_PATCH = "application/apply-patch+yaml"
 # A Deployment comes as 20 KiB and takes 150 of memory while it is read.
 LIST_CHUNK = 100
@@ -21,13 +22,14 @@ _IDENTITY = ("namespace", "name", "resourceVersion")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; `path` starts with a slash and holds no query."""
+    """One request; `path` starts with a slash and holds no query, `accept` is the form of the answer."""
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     content_type: str = JSON
+    accept: str = JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,18 @@ def verb_and_resource(request: Request) -> tuple[str, str]:
 def get(resource: Resource, namespace: str, name: str) -> Request:
     """Read one object."""
     return Request("GET", path_of(resource, namespace, name))
+
+
+def get_row(resource: Resource, namespace: str, name: str) -> Request:
+    """Read of one object only what `kubectl get` shows in its row: the server sends nothing else of it."""
+    return Request("GET", path_of(resource, namespace, name), {"includeObject": "None"}, accept=TABLE)
+
+
+def cell(table: Body, column: str) -> str | None:
+    """Return the first row's text in a column of a Table; None where there is no such column, or no Table."""
+    names = [definition["name"] for definition in table.get("columnDefinitions", ())]
+    rows = table.get("rows") or ()
+    return str(rows[0]["cells"][names.index(column)]) if rows and column in names else None
 
 
 def list_page(

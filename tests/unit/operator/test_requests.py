@@ -99,3 +99,43 @@ async def test_what_is_not_there_is_none_and_deleting_it_is_done():
 def test_cluster_wide_and_namespaced_paths():
     paths: list[Any] = [requests.path_of(MODEL_DEPLOYMENT, None), requests.path_of(POD, "ns", "p", "log")]
     assert paths == ["/apis/nereid.dev/v1alpha1/modeldeployments", "/api/v1/namespaces/ns/pods/p/log"]
+
+
+SECRET_TABLE: dict[str, Any] = {
+    "kind": "Table",
+    "columnDefinitions": [{"name": "Name"}, {"name": "Type"}, {"name": "Data"}],
+    "rows": [{"cells": ["hub", "Opaque", 2], "object": None}],
+}
+
+
+async def test_of_a_secret_the_type_alone_is_asked_for():
+    asked: list[Request] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append(request)
+        return Response(200, SECRET_TABLE)
+
+    assert await KubeClient(answer).secret_type("ns", "hub") == "Opaque"
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    assert asked == [Request("GET", "/api/v1/namespaces/ns/secrets/hub", {"includeObject": "None"}, accept=table)]
+
+
+async def test_a_secret_that_is_not_there_has_no_type():
+    async def answer(_: Request) -> Response:
+        return Response(404, {"message": "not found"})
+
+    assert await KubeClient(answer).secret_type("ns", "hub") is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"kind": "Secret", "type": "Opaque", "data": {"token": "eA=="}}, {**SECRET_TABLE, "columnDefinitions": []}],
+    ids=["the object itself", "a table without the column"],
+)
+async def test_an_answer_without_the_type_is_an_error_and_its_data_is_told_nowhere(body: dict[str, Any]):
+    async def answer(_: Request) -> Response:
+        return Response(200, body)
+
+    with pytest.raises(ApiError, match="without the column Type") as raised:
+        await KubeClient(answer).secret_type("ns", "hub")
+    assert "eA==" not in str(raised.value)
