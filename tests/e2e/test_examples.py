@@ -21,6 +21,7 @@ from tests.cluster.images import image_tag
 from tests.runtime.models import minilm_folder, smollm2_folder
 from tests.runtime.reference import ReferenceChat
 from tests.stack.certificates import make_authority
+from tests.stack.credentials import model_credentials
 from tests.stack.hub import Hub, start_hub
 from tests.stack.kubectl import MODELS
 from tests.stack.manifests import condition, is_ready, restricted_namespace
@@ -171,7 +172,7 @@ def _objects(spec, places, home):
     """Return the ConfigMaps and Secrets of the namespace that the example names."""
     bundle = spec["model"]["source"].get("caBundle")
     credentials = spec["model"].get("credentials")
-    made = [_secret(secret["name"], home, {}) for secret in spec.get("pod", {}).get("imagePullSecrets", ())]
+    made = [_pull_secret(secret["name"], home) for secret in spec.get("pod", {}).get("imagePullSecrets", ())]
     if bundle:
         key = bundle.get("key", "ca.crt")
         metadata, data = {"name": bundle["configMapName"], "namespace": home}, {key: places.hub.certificates}
@@ -179,18 +180,12 @@ def _objects(spec, places, home):
     if credentials:
         store = places.store
         keys = {"token": places.hub.token, "accessKeyId": store.access_key, "secretAccessKey": store.secret_key}
-        keys["hosts"] = "*.svc"
-        made.append(_secret(credentials["secretName"], home, keys))
+        made.append(model_credentials(credentials["secretName"], home, hosts="*.svc", **keys))
     return made
 
 
-def _secret(name, namespace, data):
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace},
-        "stringData": data,
-    }
+def _pull_secret(name, namespace):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}}
 
 
 def _classes(pod):

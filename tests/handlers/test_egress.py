@@ -39,6 +39,7 @@ async def test_it_is_there_before_the_first_pod_that_mounts_it(api: FakeApiServe
     hosts, cidrs = [["hub.example.com"]], ["10.20.0.0/16"]
     assert _egress(api) == {"hosts": hosts, "cidrs": cidrs, "proxies": ["http://proxy.example.com:3128"]}
     pod = api.all(cluster.JOBS)[job]["spec"]["template"]["spec"]
+    assert "--egress=/var/run/nereid/egress/egress.json" in pod["containers"][0]["args"]
     assert {"name": "egress", "configMap": {"name": "minilm-egress", "optional": True}} in pod["volumes"]
 
 

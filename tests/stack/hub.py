@@ -12,6 +12,8 @@ from tests.stack.certificates import Authority
 from tests.stack.kubectl import Kubectl, Object
 
 PRIVATE = "acme/"
+# A folder from where it redirects to an address that no policy of the tests opens.
+ASTRAY, ELSEWHERE = "/astray", "https://192.168.77.7"
 PORT = 8443
 _DATA, _CODE, _TLS = "/data", "/code", "/tls"
 _TESTS = Path(__file__).parents[1]
@@ -86,6 +88,7 @@ def _objects(hub: Hub, image: str, certificate: str) -> list[Object]:
 
 def _pod(hub: Hub, image: str, keys: Mapping[str, str]) -> Object:
     options = {"folder": _DATA, "certificate": f"{_TLS}/certificate", "url": hub.url, "private": PRIVATE, "port": PORT}
+    options["redirect"] = f"{ASTRAY}/SHA256SUMS={ELSEWHERE}/SHA256SUMS"
     container = {
         "name": "hub",
         "image": image,

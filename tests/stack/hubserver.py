@@ -17,7 +17,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.stack.webserver import Content, Handler, WebServer, secured
+from tests.stack.webserver import Content, Fault, Handler, WebServer, secured
 
 COMMIT = "5f0b1c2d3e4f5061728394a5b6c7d8e9f0a1b2c3"
 LFS_SUFFIX = ".safetensors"
@@ -142,11 +142,14 @@ def main() -> None:
         parser.add_argument(flag, type=Path, required=True)
     parser.add_argument("--url", required=True, help="how clients reach it")
     parser.add_argument("--private", required=True, help="prefix of the repositories that want the token")
+    parser.add_argument("--redirect", required=True, help="PATH=URL: a file that is elsewhere")
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(options.certificate)
     hub = Hub(Folder(options.folder), token=os.environ["HUB_TOKEN"], private=options.private, storage=options.url)
+    path, _, url = options.redirect.partition("=")
+    hub.faults[path] = Fault(redirect=url)
     handler = type("BoundHandler", (HubHandler,), {"web": hub})
     with ThreadingHTTPServer(("", options.port), handler) as server:
         secured(server, tls).serve_forever()

@@ -7,6 +7,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
+from tests.stack.credentials import model_credentials
 from tests.stack.kubectl import Kubectl, Object
 
 IMAGE = "nereid.dev/versitygw:1.8.0"
@@ -29,17 +30,8 @@ class Store:
 
     def credentials(self, name: str, namespace: str) -> Object:
         """Return the Secret that a ModelDeployment names to read from this store."""
-        return {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace},
-            "type": "nereid.dev/model-credentials",
-            "stringData": {
-                "hosts": f"store.{self.namespace}.svc",
-                "accessKeyId": self.access_key,
-                "secretAccessKey": self.secret_key,
-            },
-        }
+        keys = {"accessKeyId": self.access_key, "secretAccessKey": self.secret_key}
+        return model_credentials(name, namespace, hosts=f"store.{self.namespace}.svc", **keys)
 
 
 def start_store(kubectl: Kubectl, namespace: str) -> Store:

@@ -86,14 +86,16 @@ class PolicySpec(ApiType):
     )
     allowed_hosts: Annotated[tuple[AllowedHost, ...], Field(max_length=256)] | None = Field(
         default=None,
-        description="Hosts that a spec may name as source of a model: a host, or *.example.com for all below it. "
-        "Left out it allows every host, empty none.",
+        description="Hosts that models may be fetched from, redirects included: a host, or *.example.com for all "
+        "below it. Left out it allows every host, empty none.",
     )
     allowed_cidrs: Annotated[tuple[AllowedCIDR, ...], Field(max_length=64)] | None = Field(
         default=None,
         alias="allowedCIDRs",
-        description="Addresses that the pods of a model may reach besides DNS, by their NetworkPolicy. "
-        "Left out it allows every address, empty none.",
+        description="Networks that models may be fetched from, by the address that is connected to, and that their "
+        "pods may reach besides DNS, by their NetworkPolicy. Left out, models are fetched from public addresses alone, "
+        "and the NetworkPolicy allows every address; empty, none is allowed. A private address is opened only by a "
+        "network that is itself private.",
     )
     defaults: Defaults = Field(
         default_factory=Defaults, description="What a ModelDeployment gets where its spec says nothing."

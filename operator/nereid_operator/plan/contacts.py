@@ -1,7 +1,7 @@
 """Which hosts a spec would have its pods contact. Pure; called by plan/policy.py.
 
-Only hosts that the spec names or that follow from its URI: where a host redirects to is the network's business
-(ServingPolicy's address ranges). A host that cannot be read with certainty is None, and counts as not allowed.
+Only hosts that the spec names or that follow from its URI: where a host redirects to is seen by `model_runtime`, which
+has the same lists (render/egress.py). A host that cannot be read with certainty is None, and counts as not allowed.
 """
 
 import re
@@ -47,8 +47,12 @@ def _source(model: Model) -> Contact:
         return Contact("spec.model.uri", model.uri, HUB_HOST)
     if model.uri.startswith("s3://"):
         region = (model.source.region if model.source else None) or AWS_REGION
-        return Contact("spec.model.uri", model.uri, f"s3.{region}.amazonaws.com")
+        return Contact("spec.model.uri", model.uri, f"s3.{region}.{_aws_domain(region)}")
     return Contact("spec.model.uri", model.uri, _host(model.uri))
+
+
+def _aws_domain(region: str) -> str:
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 def _host(url: str) -> str | None:

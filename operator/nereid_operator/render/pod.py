@@ -62,7 +62,8 @@ def source_arguments(source: ModelSource) -> list[str]:
         "--credentials": CREDENTIALS_PATH if source.credentials_secret else None,
         "--credentials-name": f"Secret {source.credentials_secret}" if source.credentials_secret else None,
     }
-    return [f"--uri={source.uri}", *(f"{flag}={value}" for flag, value in optional.items() if value)]
+    always = [f"--uri={source.uri}", f"--egress={EGRESS_FOLDER}/{EGRESS_FILE}"]
+    return [*always, *(f"{flag}={value}" for flag, value in optional.items() if value)]
 
 
 def _named(bundle: CaBundle) -> str:

@@ -3,6 +3,8 @@
 from contextlib import ExitStack
 
 from tests.e2e.faults.scene import MINILM, Fault, Scene, Since, Step, named
+from tests.stack.credentials import model_credentials
+from tests.stack.hub import ASTRAY
 from tests.stack.kubectl import Object
 
 WRONG_DIGEST = f"sha256:{'0' * 64}"
@@ -20,14 +22,27 @@ def _fault(name: str, reason: str, words: str, uri: str, **model: object) -> Fau
 
 
 def _wrong_token(scene: Scene, undo: ExitStack) -> None:
-    secret = {**named("v1", "Secret", "wrong-token", scene.running), "stringData": {"token": "wrong", "hosts": "*.svc"}}
-    scene.kubectl.apply(secret)
+    scene.kubectl.apply(model_credentials("wrong-token", scene.running, hosts="*.svc", token="wrong"))
     _applied("wrong-token", "hf://acme/assistant", credentials={"secretName": "wrong-token"})(scene, undo)
 
 
 def _no_key(scene: Scene, undo: ExitStack) -> None:
-    scene.kubectl.apply({**named("v1", "Secret", "no-key", scene.running), "stringData": {"password": "x"}})
+    scene.kubectl.apply(model_credentials("no-key", scene.running, password="x"))
     _applied("no-key", "hf://acme/assistant", credentials={"secretName": "no-key"})(scene, undo)
+
+
+def _other_type(scene: Scene, undo: ExitStack) -> None:
+    scene.kubectl.apply({**named("v1", "Secret", "other-type", scene.running), "stringData": {"token": "x"}})
+    _applied("other-type", "hf://acme/assistant", credentials={"secretName": "other-type"})(scene, undo)
+
+
+def _other_hosts(scene: Scene, undo: ExitStack) -> None:
+    scene.kubectl.apply(model_credentials("other-hosts", scene.running, hosts="huggingface.co", token="x"))
+    _applied("other-hosts", "hf://acme/assistant", credentials={"secretName": "other-hosts"})(scene, undo)
+
+
+def _astray(scene: Scene, undo: ExitStack) -> None:
+    _applied("astray", f"{scene.hub.url}{ASTRAY}")(scene, undo)
 
 
 def _other_authority(scene: Scene, undo: ExitStack) -> None:
@@ -66,6 +81,26 @@ FAULTS = {
         _no_key,
         condition="Resolved",
         since=Since.STARTED,
+    ),
+    "a Secret of another type": Fault(
+        "other-type", "CredentialsRefused", "Secret other-type of type Opaque", _other_type
+    ),
+    "a Secret that names other hosts": Fault(
+        "other-hosts",
+        "CredentialsRefused",
+        "Secret other-hosts may not be sent to hub.",
+        _other_hosts,
+        condition="Resolved",
+        since=Since.STARTED,
+    ),
+    "a private address that no policy opens": _fault(
+        "private", "EgressRefused", "allowedCIDRs", "https://192.168.77.7/minilm"
+    ),
+    "the address of the API server, by its name": _fault(
+        "api-server", "EgressRefused", "the cluster's API server", "https://kubernetes.default.svc/minilm"
+    ),
+    "an allowed host that redirects to a private address": Fault(
+        "astray", "EgressRefused", "192.168.77.7", _astray, condition="Resolved", since=Since.STARTED
     ),
     "a ConfigMap of certificates that is not there": _fault(
         "no-bundle",

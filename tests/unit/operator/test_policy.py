@@ -74,6 +74,10 @@ ALLOWED: dict[str, tuple[ModelDeployment, tuple[dict[str, Any], ...]]] = {
         _md("s3://bucket/m", source={"region": "eu-west-1"}),
         ({"allowedHosts": ["s3.eu-west-1.amazonaws.com"]},),
     ),
+    "AWS in China": (
+        _md("s3://bucket/m", source={"region": "cn-north-1"}),
+        ({"allowedHosts": ["s3.cn-north-1.amazonaws.com.cn"]},),
+    ),
     "AWS without a region": (_md("s3://bucket/m"), ({"allowedHosts": ["*.amazonaws.com"]},)),
     "a variable that leads nowhere": (
         _md(pod=_env("TZ", "http://elsewhere.example.com")),
