@@ -24,7 +24,7 @@ from tests.stack.certificates import make_authority
 from tests.stack.credentials import model_credentials
 from tests.stack.hub import Hub, start_hub
 from tests.stack.kubectl import MODELS
-from tests.stack.manifests import condition, is_ready, restricted_namespace
+from tests.stack.manifests import claim, condition, is_ready, restricted_namespace
 from tests.stack.store import Store
 from tests.stack.wait import wait_for
 
@@ -169,9 +169,9 @@ def _surroundings(spec, places, home, kubectl):
 
 
 def _objects(spec, places, home):
-    """Return the ConfigMaps and Secrets of the namespace that the example names."""
+    """Return the ConfigMaps, Secrets and claims of the namespace that the example names."""
     bundle = spec["model"]["source"].get("caBundle")
-    credentials = spec["model"].get("credentials")
+    credentials, cache = spec["model"].get("credentials"), spec["model"].get("cache")
     made = [_pull_secret(secret["name"], home) for secret in spec.get("pod", {}).get("imagePullSecrets", ())]
     if bundle:
         key = bundle.get("key", "ca.crt")
@@ -181,6 +181,8 @@ def _objects(spec, places, home):
         store = places.store
         keys = {"token": places.hub.token, "accessKeyId": store.access_key, "secretAccessKey": store.secret_key}
         made.append(model_credentials(credentials["secretName"], home, hosts="*.svc", **keys))
+    if cache:
+        made.append(claim(cache["claimName"], home))
     return made
 
 

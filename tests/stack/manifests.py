@@ -39,6 +39,13 @@ def model_deployment(name: str, namespace: str, uri: str, store: Store, **spec: 
     }
 
 
+def claim(name: str, namespace: str) -> Object:
+    """Return a claim of the cluster's default StorageClass, for pods of one node."""
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": asked}
+
+
 def condition(model: Object, kind: str) -> dict[str, Any]:
     """Return the named condition of an object's status, or an empty one."""
     conditions = model.get("status", {}).get("conditions", [])

@@ -7,10 +7,11 @@ api/validation.py turns into sentences. Every field here works; a field whose fe
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, WithJsonSchema
 
 from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
 from nereid_operator.api.pod import Pod
+from nereid_operator.api.quantities import SIZE_PATTERN
 from nereid_operator.api.resources import ANNOTATION_REFRESH, Body, Key
 from nereid_operator.api.runtime import Runtime
 
@@ -76,6 +77,29 @@ class Credentials(ApiType):
     )
 
 
+class ModelCache(ApiType):
+    """Where the replicas of models share what was fetched."""
+
+    claim_name: str = Field(
+        pattern=DNS_NAME_PATTERN,
+        max_length=DNS_NAME_MAX_LENGTH,
+        description="PersistentVolumeClaim in the same namespace, mounted where replicas fetch the model.",
+    )
+    size: (
+        Annotated[
+            str | int,
+            WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": SIZE_PATTERN, "maxLength": 32}),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description=(
+            "Bytes that the models in it may have together; the least recently used ones go first. "
+            "Default: 90 % of the volume."
+        ),
+    )
+
+
 class Model(ApiType):
     """Which model."""
 
@@ -97,6 +121,9 @@ class Model(ApiType):
     source: Source | None = Field(default=None, description="How to reach the place that the URI names.")
     credentials: Credentials | None = Field(
         default=None, description="Credentials for the source; none means anonymous."
+    )
+    cache: ModelCache | None = Field(
+        default=None, description="A volume on which models are kept, so that a replica need not ask the source."
     )
     task: Task = Field(default=Task.AUTO, description="What the model does; Auto reads it from the model's own files.")
     served_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)] | None = Field(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, parse
 from nereid_operator.api.pod_rules import pod_findings
+from nereid_operator.api.quantities import MEBIBYTE, quantity
 from nereid_operator.api.resources import Body
 from nereid_operator.api.runtime_rules import runtime_findings
 
@@ -34,7 +35,7 @@ def validate(body: Body) -> ModelDeployment | tuple[Violation, ...]:
         md = parse(body)
     except ValidationError as error:
         return tuple(violations_of(error))
-    return (*_source_violations(md), *_runtime_violations(md), *_pod_violations(md)) or md
+    return (*_source_violations(md), *_cache_violations(md), *_runtime_violations(md), *_pod_violations(md)) or md
 
 
 def violations_of(error: ValidationError) -> Iterator[Violation]:
@@ -61,6 +62,17 @@ def _source_violations(md: ModelDeployment) -> Iterator[Violation]:
             "spec.model.source.endpoint",
             f"is {model.source.endpoint!r} but only s3:// and hf:// have one, not {model.uri}",
         )
+
+
+def _cache_violations(md: ModelDeployment) -> Iterator[Violation]:
+    cache = md.spec.model.cache
+    if cache is None or cache.size is None:
+        return
+    try:
+        if quantity(cache.size) < MEBIBYTE:
+            yield Violation("spec.model.cache.size", f"is {cache.size!r} and must be at least 1Mi")
+    except ValueError as error:
+        yield Violation("spec.model.cache.size", str(error))
 
 
 def _runtime_violations(md: ModelDeployment) -> Iterator[Violation]:

@@ -201,6 +201,14 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCache:
+    """The claim on which replicas share models; `limit_bytes` is None for a part of its volume."""
+
+    claim: str
+    limit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """What makes the pods of one revision what they are; the revision's hash is taken over this.
 
@@ -219,6 +227,7 @@ class Workload:
     pod: PodOverlay | None
     proxy: Proxy | None
     accelerator: Accelerator | None
+    cache: ModelCache | None
 
 
 @dataclass(frozen=True, slots=True)

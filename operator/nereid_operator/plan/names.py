@@ -13,7 +13,7 @@ from nereid_operator.api.resources import Key
 from nereid_operator.plan.ir import CaBundle, Placement, Proxy, Workload
 
 HASH_DIGITS = 8
-_LATER = ("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity")
+_LATER = ("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity", "cache")
 
 
 def digest_of(value: object) -> str:
@@ -23,8 +23,8 @@ def digest_of(value: object) -> str:
 
 
 def input_hash(model: Model) -> str:
-    """Return the hash over what the resolve Job is asked; the served name is no part of it."""
-    return digest_of(model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"served_name"}))
+    """Return the hash over what the resolve Job is asked; served name and cache are no part of it."""
+    return digest_of(model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"served_name", "cache"}))
 
 
 def refresh_hash(value: str) -> str:

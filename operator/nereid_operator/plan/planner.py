@@ -6,8 +6,9 @@ Pure; called by the reconciler: `resolve_job` first, and once the Job has answer
 from collections.abc import Iterable
 
 from nereid_operator.api.model_deployment import Model, ModelDeployment
+from nereid_operator.api.model_deployment import ModelCache as ModelCacheSpec
 from nereid_operator.api.model_status import ResolvedModel
-from nereid_operator.api.quantities import duration_microseconds
+from nereid_operator.api.quantities import duration_microseconds, quantity
 from nereid_operator.api.runtime import Accelerator as AcceleratorSpec
 from nereid_operator.api.runtime import Device, Runtime
 from nereid_operator.observe import DeploymentFacts, Meanwhile
@@ -16,6 +17,7 @@ from nereid_operator.plan.ir import (
     Accelerator,
     Batching,
     CaBundle,
+    ModelCache,
     ModelSource,
     Owner,
     Plan,
@@ -117,6 +119,7 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platfo
         pod=pod_overlay(md.spec.pod, platform.image_pull_secrets),
         proxy=platform.proxy,
         accelerator=accelerator,
+        cache=_cache(md.spec.model.cache),
     )
 
 
@@ -149,6 +152,12 @@ def _source(model: Model, platform: Platform, *, revision: str | None, digest: s
         credentials_secret=model.credentials.secret_name if model.credentials else None,
         ca_bundle=_ca_bundle(model) or platform.ca_bundle,
     )
+
+
+def _cache(spec: ModelCacheSpec | None) -> ModelCache | None:
+    if spec is None:
+        return None
+    return ModelCache(spec.claim_name, None if spec.size is None else int(quantity(spec.size)))
 
 
 def _ca_bundle(model: Model) -> CaBundle | None:

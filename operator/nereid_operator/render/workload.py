@@ -9,6 +9,7 @@ from typing import Any
 
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE
 from nereid_operator.plan.ir import ContainerResources, Owner, Revision
+from nereid_operator.render.cache import cache_arguments, cache_mounts, cache_volumes
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata, revision_labels, selector
 from nereid_operator.render.overlay import (
     environment,
@@ -100,6 +101,7 @@ def _pod(revision: Revision) -> dict[str, Any]:
             TMP_VOLUME,
             {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": revision.shared_memory}},
             *source_volumes(revision.owner, source),
+            *cache_volumes(revision.workload.cache),
         ],
     }
 
@@ -143,6 +145,7 @@ def _prepare(revision: Revision) -> dict[str, Any]:
             f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
             f"--progress-port={PROGRESS_PORT}",
             *(["--device=gpu"] if workload.accelerator else []),
+            *cache_arguments(workload.cache),
         ],
         "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
         # The spec's own word wins.
@@ -150,7 +153,12 @@ def _prepare(revision: Revision) -> dict[str, Any]:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": resources(_with_storage(workload.prepare, revision.storage)),
         "securityContext": container_security(),
-        "volumeMounts": [MODEL_MOUNT, TMP_MOUNT, *source_mounts(revision.owner, workload.source)],
+        "volumeMounts": [
+            MODEL_MOUNT,
+            TMP_MOUNT,
+            *source_mounts(revision.owner, workload.source),
+            *cache_mounts(workload.cache),
+        ],
     }
 
 

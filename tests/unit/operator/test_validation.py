@@ -27,6 +27,9 @@ VALID = {
     "a bucket without prefix": _model(uri="s3://models"),
     "https": _model(uri="https://models.example.com/a/b"),
     "null for what is left out": _model(revision=None, source=None),
+    "a cache": _model(cache={"claimName": "models"}),
+    "a cache with a bound": _model(cache={"claimName": "models", "size": "1.5Ti"}),
+    "a bound in bytes": _model(cache={"claimName": "models", "size": 2000000000}),
     "fields of a later version": _body(scaling={"mode": "Auto"}),
     "no replicas": _body(replicas=0),
     "a pod with everything": _body(
@@ -48,6 +51,18 @@ VALID = {
     "whole numbers as quantities": _resources(limits={"cpu": 2}),
 }
 INVALID = {
+    "a cache without a claim": (_model(cache={"size": "1Gi"}), "spec.model.cache.claimName", "required"),
+    "a cache whose claim has no name a claim can have": (
+        _model(cache={"claimName": "My Models"}),
+        "spec.model.cache.claimName",
+        "'My Models'",
+    ),
+    "a bound that is no quantity": (
+        _model(cache={"claimName": "m", "size": "much"}),
+        "spec.model.cache.size",
+        "'much' is no quantity",
+    ),
+    "a bound of nothing": (_model(cache={"claimName": "m", "size": "500m"}), "spec.model.cache.size", "at least 1Mi"),
     "a label of the operator": (_body(pod={"labels": {"nereid.dev/x": "1"}}), "spec.pod.labels", "nereid.dev/x"),
     "a recommended label": (_body(pod={"labels": {"app.kubernetes.io/name": "x"}}), "spec.pod.labels", "own"),
     "an annotation of the operator": (_body(pod={"annotations": {"nereid.dev/x": ""}}), "spec.pod.annotations", "own"),
