@@ -1,39 +1,23 @@
 """The one way in which a model's files are looked at before anything is done with them: what they are, or why not.
 
 `resolve` inspects them through the source, `prepare` on the disk, and both get the same `Facts` or the same refusal:
-documents first, then the headers of the weights, then the first bytes of everything else.
+documents first, then the headers of the weights, then the first bytes of everything else. The documents of a model in
+a GGUF file are in its header.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Protocol, TypeVar
 
 from model_runtime.beginnings import BEGINNING_BYTES, check_beginning
 from model_runtime.documents import DOCUMENTS, Documents, parse_document
 from model_runtime.errors import InvalidModel
+from model_runtime.gguf_model import GgufModel, open_gguf
 from model_runtime.manifest import FileEntry
+from model_runtime.model_files import ModelFiles, Read
 from model_runtime.remote_code import check_documents
 from model_runtime.safetensors_header import Tensor, check_total, read_header
 from model_runtime.selection import is_weights
 from model_runtime.verify import Facts, Task, examine
-
-T = TypeVar("T")
-# `read(count)` gives exactly so many bytes, each call from where the last one ended.
-Read = Callable[[int], bytes]
-
-
-class ModelFiles(Protocol):
-    """The files of a model, wherever they lie."""
-
-    @property
-    def entries(self) -> tuple[FileEntry, ...]:
-        """All files, sorted by path."""
-
-    def read(self, entry: FileEntry) -> bytes:
-        """Return the whole content of a small file."""
-
-    def begin(self, entry: FileEntry, consume: Callable[[Read], T]) -> T:
-        """Return what `consume` makes of the file's first bytes; it may be called again where reading failed."""
 
 
 def inspect_files(task: Task, files: ModelFiles) -> Facts:
@@ -43,6 +27,7 @@ def inspect_files(task: Task, files: ModelFiles) -> Facts:
         ModelRuntimeError: as `verify.examine`, and any reason of `files`.
 
     """
+    files = open_gguf(files) or files
     documents = read_documents(files)
     check_documents(documents)
     headers = _read_headers(files)
@@ -73,6 +58,8 @@ def _read_document(files: ModelFiles, entry: FileEntry) -> object:
 
 
 def _read_headers(files: ModelFiles) -> Mapping[str, tuple[Tensor, ...]]:
+    if isinstance(files, GgufModel):
+        return {files.path: files.tensors}
     headers: dict[str, tuple[Tensor, ...]] = {}
     for entry in files.entries:
         if is_weights(entry.path):

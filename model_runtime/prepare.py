@@ -24,10 +24,14 @@ from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.progress_server import serving_progress
 from model_runtime.fetch.retry import Patience, retry
 from model_runtime.fetch.source import Listing
-from model_runtime.inspection import Read, T, inspect_files
+from model_runtime.gguf_documents import DERIVED
+from model_runtime.gguf_model import open_gguf
+from model_runtime.inspection import inspect_files
 from model_runtime.manifest import FileEntry, Manifest
+from model_runtime.model_files import Read, T
 from model_runtime.repository import Serving, model_repository
 from model_runtime.resolve import check_digest
+from model_runtime.selection import is_gguf
 from model_runtime.verify import Task
 
 # A day for the largest models over slow lines; Kubernetes shows the progress meanwhile.
@@ -114,6 +118,7 @@ def prepare(
 
         manifest = fetch_through(cache, Fetch(digest, listing, weights, patience, progress))
     verify_folder(weights, manifest, serving.task)
+    write_documents(FolderFiles(weights, manifest))
     write_repository(repository, model_repository(serving))
     return {"digest": digest, "bytes": manifest.size, "files": len(manifest.files)}
 
@@ -147,12 +152,22 @@ def check_contents(folder: Path, manifest: Manifest) -> None:
 
     """
     expected = {entry.path for entry in manifest.files}
+    if any(map(is_gguf, expected)):
+        # Those of an attempt before: they are not read, but written anew.
+        expected |= DERIVED
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise UnsafePath(f"{name[:200]!r} is a link: expected only the regular files of the manifest in --weights")
         if not (path.is_dir() or (path.is_file() and name in expected)):
             raise UnsafeFile(f"{name[:200]!r}: expected only the regular files of the manifest in --weights")
+
+
+def write_documents(files: "FolderFiles") -> None:
+    """Write the documents of a model in a GGUF file beside it, where the engine and the frontend look for them."""
+    if model := open_gguf(files):
+        for entry, content in model.derived.items():
+            (files.folder / entry.path).write_bytes(content)
 
 
 @dataclass(frozen=True, slots=True)

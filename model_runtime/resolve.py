@@ -18,8 +18,9 @@ from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.retry import Patience, retry
 from model_runtime.fetch.source import Listing, read_exactly
 from model_runtime.footprint import Footprint
-from model_runtime.inspection import Read, T, inspect_files
+from model_runtime.inspection import inspect_files
 from model_runtime.manifest import FileEntry
+from model_runtime.model_files import Read, T
 from model_runtime.verify import Task
 
 _DEADLINE_SECONDS = 300.0

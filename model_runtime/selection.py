@@ -34,6 +34,12 @@ _NAMES = frozenset(
 )
 # The names that Hugging Face's libraries give; others (consolidated.*, adapters) are copies or no whole models.
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+# The file holds config.json and tokenizer; what it lacks, or an own tokenizer.json, may lie beside it.
+_GGUF = re.compile(r"[^/]+\.gguf")
+_GGUF_PART = re.compile(r".+-\d{5}-of-\d{5}\.gguf")
+_BESIDE_GGUF = frozenset(
+    {"chat_template.jinja", "chat_template.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+)
 _PICKLED = frozenset({".bin", ".ckpt", ".joblib", ".npz", ".pickle", ".pkl", ".pt", ".pth"})
 _PACKED = frozenset({".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"})
 # transformers' names for the code that auto_map points at, the handler of hosted endpoints, and code for generate().
@@ -49,6 +55,11 @@ def is_weights(path: str) -> bool:
     return _WEIGHTS.fullmatch(path) is not None
 
 
+def is_gguf(path: str) -> bool:
+    """Tell whether the path is a GGUF file of the model."""
+    return _GGUF.fullmatch(path) is not None
+
+
 def select(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the paths that belong to the model, sorted.
 
@@ -56,8 +67,8 @@ def select(paths: Iterable[str]) -> tuple[str, ...]:
         RemoteCode: a file whose name says that the model's loaders run it.
         PickledWeights: the only weights are pickled, which would run code when loaded.
         PackedFile: the only weights are in an archive.
-        UnsupportedArchitecture: the only weights are GGUF.
-        InvalidModel: no weights, no config.json or no tokenizer.json.
+        UnsupportedArchitecture: the only weights are a GGUF file in parts.
+        InvalidModel: no weights, several GGUF files, no config.json or no tokenizer.json.
 
     """
     found = frozenset(paths)
@@ -65,20 +76,32 @@ def select(paths: Iterable[str]) -> tuple[str, ...]:
         raise RemoteCode(f"{code[0][:200]!r}: by its name code that the model runs on, which is never run")
     selected = tuple(sorted(path for path in found if path in _NAMES or is_weights(path)))
     if not any(is_weights(path) for path in selected):
-        raise _without_weights(found)
+        return _select_gguf(found)
     for name in ("config.json", "tokenizer.json"):
         if name not in found:
             raise InvalidModel(f"{name} is missing: expected it beside the weights")
     return selected
 
 
+def _select_gguf(paths: frozenset[str]) -> tuple[str, ...]:
+    found = sorted(filter(is_gguf, paths))
+    if not found:
+        raise _without_weights(paths)
+    if part := next(filter(_GGUF_PART.fullmatch, found), None):
+        raise UnsupportedArchitecture(f"{part}: one of several parts: join them with llama-gguf-split --merge")
+    if len(found) > 1:
+        listed = ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+        raise InvalidModel(f"{listed}: expected one GGUF file: publish the one to serve in a folder of its own")
+    return tuple(sorted((*found, *_BESIDE_GGUF & paths)))
+
+
 def _without_weights(paths: frozenset[str]) -> Exception:
     suffixes = {PurePosixPath(path).suffix.lower(): path for path in sorted(paths)}
-    if ".gguf" in suffixes:
-        return UnsupportedArchitecture(f"{suffixes['.gguf']}: GGUF is not served yet: convert to safetensors")
     if pickled := sorted(_PICKLED & suffixes.keys()):
         name = suffixes[pickled[0]]
         return PickledWeights(f"{name}: the only weights are pickled, which can run code: convert to model.safetensors")
     if packed := sorted(_PACKED & suffixes.keys()):
         return PackedFile(f"{suffixes[packed[0]]}: the only weights are packed: publish model.safetensors itself")
-    return InvalidModel("no weights: expected model.safetensors, or model-00001-of-0000N.safetensors with their index")
+    return InvalidModel(
+        "no weights: expected model.safetensors, model-00001-of-0000N.safetensors with their index, or a GGUF file"
+    )

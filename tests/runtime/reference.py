@@ -31,11 +31,12 @@ CHAT_PROMPTS = (
 
 
 class ReferenceChat:
-    """SmolLM2 by transformers, float32."""
+    """SmolLM2 by transformers, float32; with a GGUF file its weights and the folder's tokenizer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, gguf: Path | None = None) -> None:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        weights, name = (gguf.parent, gguf.name) if gguf else (folder, None)
+        self._model: Any = AutoModelForCausalLM.from_pretrained(weights, gguf_file=name, dtype=torch.float32).eval()
 
     def prompt(self, messages: list[dict[str, str]]) -> str:
         """Return the text of a conversation by the library's own chat template code."""
@@ -53,6 +54,10 @@ class ReferenceChat:
                 pad_token_id=self.tokenizer.eos_token_id,
             )
         return [int(token) for token in out[0, ids["input_ids"].shape[1] :]]
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the tensors by the library's names."""
+        return dict(self._model.state_dict())
 
     def logits(self, ids: list[int]) -> torch.Tensor:
         """Return the logits after each token, [T, V]."""

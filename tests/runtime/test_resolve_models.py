@@ -1,4 +1,4 @@
-"""The two real models are resolved to what they are, from the folders that demo and end-to-end tests serve."""
+"""The real models are resolved to what they are, from the folders that demo and end-to-end tests serve."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import pytest
 
 from model_runtime import resolve
 from model_runtime.manifest import parse_sums
-from tests.runtime.models import minilm_folder, smollm2_folder
+from tests.runtime.models import minilm_folder, smollm2_folder, smollm2_gguf_folder
 
 MODELS = [
     (
@@ -26,6 +26,19 @@ MODELS = [
             "dtype": "bfloat16",
             "files": 5,
             "weightsBytes": 538_060_032,
+        },
+    ),
+    (
+        smollm2_gguf_folder,
+        {
+            "task": "Chat",
+            "architecture": "LlamaForCausalLM",
+            "dtype": "bfloat16",
+            "files": 1,
+            "bytes": 98_362_432,
+            "weightsBytes": 538_060_032,
+            "kvBytesPerToken": 46_080,
+            "contextLength": 8192,
         },
     ),
 ]
@@ -43,7 +56,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
             self.close_connection = True
 
 
-@pytest.mark.parametrize(("make", "facts"), MODELS, ids=["minilm", "smollm2"])
+@pytest.mark.parametrize(("make", "facts"), MODELS, ids=["minilm", "smollm2", "smollm2 as GGUF"])
 def test_a_real_model(make: Callable[[], Path], facts: dict[str, object], tmp_path: Path) -> None:
     folder = make()
     log = tmp_path / "log"

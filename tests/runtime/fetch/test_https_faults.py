@@ -83,7 +83,7 @@ RESOLVE_CASES = [
     Case(
         "only pickled weights", replaced(model__safetensors=None, model__bin=b"x"), errors.PickledWeights, "model.bin"
     ),
-    Case("only GGUF", replaced(model__safetensors=None, m__gguf=b"x"), errors.UnsupportedArchitecture, "GGUF"),
+    Case("a GGUF file that is none", replaced(model__safetensors=None, m__gguf=b"x" * 9), errors.InvalidHeader, "GGUF"),
     Case("no weights", replaced(model__safetensors=None), errors.InvalidModel, "no weights"),
     Case("no config.json", replaced(config__json=None), errors.InvalidModel, "config.json"),
     Case("remote code", replaced(config__json=config(auto_map={"AutoModel": "x.Y"})), errors.RemoteCode, "auto_map"),
