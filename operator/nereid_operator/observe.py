@@ -14,6 +14,7 @@ from typing import Any
 from nereid_operator.amounts import Amounts
 from nereid_operator.api.resources import (
     ANNOTATION_ATTEMPT,
+    ANNOTATION_EGRESS,
     ANNOTATION_REPLICAS,
     ANNOTATION_SERVING_REPLICAS,
     JOB,
@@ -115,8 +116,8 @@ class Meanwhile:
 class JobFacts:
     """A Job. What is said of its failure is empty unless it failed.
 
-    `failed_at` and `started` are RFC 3339 times; `attempt` counts the Jobs of this name from 1. `meanwhile` is None
-    when nothing served.
+    `failed_at` and `started` are RFC 3339 times; `attempt` counts the Jobs of this name from 1. `egress_hash` is over
+    where it was allowed to look, empty when nothing was said of that. `meanwhile` is None when nothing served.
     """
 
     name: str
@@ -129,6 +130,7 @@ class JobFacts:
     terminating: bool
     started: str
     had_pods: bool
+    egress_hash: str
     meanwhile: Meanwhile | None
 
 
@@ -250,6 +252,7 @@ def job_facts(body: Body) -> JobFacts:
         terminating="deletionTimestamp" in body["metadata"],
         started=body.get("status", {}).get("startTime", ""),
         had_pods=any(body.get("status", {}).get(count) for count in ("active", "failed", "succeeded")),
+        egress_hash=annotations.get(ANNOTATION_EGRESS, ""),
         meanwhile=_meanwhile(annotations),
     )
 

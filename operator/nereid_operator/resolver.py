@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nereid_operator.api.conditions import EGRESS_REFUSED
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel, failed_attempts, recorded_model
 from nereid_operator.api.resources import EVENT, JOB, LABEL_JOB_NAME, POD, Body
@@ -89,7 +90,7 @@ class Resolver:
             found = await self._look_for_report(job, facts)
         if isinstance(found, Resolving) and is_podless(facts, pods, now=self.now):
             return Podless(job.name, await self._refused_pod(facts))
-        if isinstance(found, ResolveFailed) and found.is_due(self.now) and failed >= facts.attempt:
+        if isinstance(found, ResolveFailed) and self._is_due(found, facts, job) and failed >= facts.attempt:
             _log.info("%s: asking again after %s, attempt %d failed", self.writer.key, found.reason, facts.attempt)
             await self.writer.delete(JOB, job.name)
             return Resolving(job.name)
@@ -98,6 +99,11 @@ class Resolver:
     def _facts(self, job: ResolveJob) -> JobFacts | None:
         live = self.writer.cache.child(JOB, self.writer.key, job.name)
         return job_facts(live) if live is not None and is_owned(live, self.writer.uid) else None
+
+    def _is_due(self, found: ResolveFailed, facts: JobFacts, job: ResolveJob) -> bool:
+        """Return whether to ask again; at once where policies allow something else than what they refused."""
+        other_egress = found.reason == EGRESS_REFUSED and facts.egress_hash != job.egress_hash
+        return other_egress or found.is_due(self.now)
 
     async def _look_for_report(self, job: ResolveJob, facts: JobFacts) -> Resolution:
         """Read the pods of a Job that ended from the server; when the report of a success is gone, ask again."""

@@ -82,3 +82,29 @@ async def test_a_policy_that_cannot_be_read_opens_nothing(api: FakeApiServer, op
     api.edit(POLICIES, "mirror", {"spec": {"maxReplicas": "many"}}, namespace=None)
     await until(lambda: cluster.condition(api, "Accepted")["reason"] == "PolicyInvalid", "PolicyInvalid")
     assert _egress(api) == before
+
+
+async def test_a_source_that_was_refused_is_asked_again_as_soon_as_policies_change(
+    api: FakeApiServer, operator: Operator
+):
+    cluster.apply_model(api, "https://hub.example.com/minilm")
+    await cluster.fail_resolve_job(api, reason="EgressRefused", message="host hub.example.com is at 10.20.0.7")
+    await until(lambda: cluster.condition(api, "Resolved")["reason"] == "EgressRefused", "the refusal in status")
+    (refused,) = (body["metadata"]["uid"] for body in api.all(cluster.JOBS).values())
+    _policy(api, "mirror", MIRROR)
+    await cluster.finish_resolve_job(api, digest="a")
+    assert refused not in [body["metadata"]["uid"] for body in api.all(cluster.JOBS).values()]
+    await until(lambda: cluster.condition(api, "Resolved")["status"] == "True", "the model to be known")
+
+
+async def test_another_failure_waits_its_time_whatever_policies_say(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "https://hub.example.com/minilm")
+    await cluster.fail_resolve_job(api, reason="SourceNotFound", message="nothing is there")
+    await until(lambda: cluster.condition(api, "Resolved")["reason"] == "SourceNotFound", "the failure in status")
+    before = api.all(cluster.JOBS)
+    _policy(api, "mirror", MIRROR)
+    await until(lambda: _egress(api) is not None, "a ConfigMap")
+    passes = await operator.passes()
+    api.edit(cluster.MODELS, "minilm", {"metadata": {"annotations": {"touched": "true"}}})
+    await operator.passes_beyond(passes)
+    assert api.all(cluster.JOBS) == before

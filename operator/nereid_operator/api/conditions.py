@@ -104,8 +104,9 @@ RUNTIME_REASONS = frozenset(
         "DeviceMissing",
     }
 )
-# Those of what the namespace of the model lacks: no source was asked.
-NAMESPACE_REASONS = frozenset({"CredentialsMissing", "CredentialsRefused", "CaBundleMissing"})
+EGRESS_REFUSED = "EgressRefused"
+# Those of what the namespace of the model lacks, or its policies do not allow: no source was asked.
+NAMESPACE_REASONS = frozenset({"CredentialsMissing", "CredentialsRefused", "CaBundleMissing", EGRESS_REFUSED})
 _KNOWN_REASONS = RUNTIME_REASONS | frozenset(Reason)
 
 

@@ -72,6 +72,7 @@ LABEL_REVISION = "nereid.dev/revision"
 LABEL_SYSTEM = "nereid.dev/system"  # on the pods of the chart, which may reach every port of a model's pods
 ANNOTATION_REFRESH = "nereid.dev/refresh"
 ANNOTATION_ATTEMPT = "nereid.dev/attempt"
+ANNOTATION_EGRESS = "nereid.dev/egress"
 ANNOTATION_REPLICAS = "nereid.dev/replicas"
 ANNOTATION_SERVING_REPLICAS = "nereid.dev/serving-replicas"
 LABEL_JOB_NAME = "batch.kubernetes.io/job-name"

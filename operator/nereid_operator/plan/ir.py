@@ -149,14 +149,16 @@ class PodOverlay:
 class ResolveJob:
     """One resolve Job; `attempt` counts from 1.
 
-    The input hash says which part of the spec its answer is for, the refresh hash for which value of the annotation;
-    it is empty when there is none. `meanwhile` is what goes on serving until the answer is there; None for nothing.
+    The input hash says which part of the spec its answer is for, the refresh hash for which value of the annotation,
+    the egress hash where policies let it look; the last two are empty where nothing is said. `meanwhile` is what goes
+    on serving until the answer is there; None for nothing.
     """
 
     owner: Owner
     name: str
     input_hash: str
     refresh_hash: str
+    egress_hash: str
     source: ModelSource
     task: str
     image: Image

@@ -10,7 +10,7 @@ from typing import Any
 
 from nereid_operator.api.model_deployment import Model
 from nereid_operator.api.resources import Key
-from nereid_operator.plan.ir import CaBundle, Placement, Proxy, Workload
+from nereid_operator.plan.ir import CaBundle, Egress, Placement, Proxy, Workload
 
 HASH_DIGITS = 8
 _LATER = ("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity", "cache")
@@ -30,6 +30,11 @@ def input_hash(model: Model) -> str:
 def refresh_hash(value: str) -> str:
     """Return the hash over a value of the annotation nereid.dev/refresh; empty when there is none."""
     return digest_of(value) if value else ""
+
+
+def egress_hash(egress: Egress | None) -> str:
+    """Return the hash over where a model may be fetched from; empty when nothing is said of it."""
+    return digest_of(asdict(egress)) if egress else ""
 
 
 def resolve_job_name(

@@ -30,7 +30,14 @@ from nereid_operator.plan.ir import (
     Upkeep,
     Workload,
 )
-from nereid_operator.plan.names import deployment_name, input_hash, refresh_hash, resolve_job_name, revision_hash
+from nereid_operator.plan.names import (
+    deployment_name,
+    egress_hash,
+    input_hash,
+    refresh_hash,
+    resolve_job_name,
+    revision_hash,
+)
 from nereid_operator.plan.overlay import pod_overlay, resolve_placement
 from nereid_operator.plan.rollout import keep, roll_out
 
@@ -52,6 +59,7 @@ def resolve_job(md: ModelDeployment, platform: Platform, *, kept: int | None = N
         ),
         input_hash=input_hash(model),
         refresh_hash=refresh,
+        egress_hash=egress_hash(platform.egress),
         source=source,
         task=str(model.task),
         image=platform.image,

@@ -5,7 +5,13 @@ Exit code 3 says that trying again cannot mend it: the Job fails at once. Evicte
 
 from typing import Any
 
-from nereid_operator.api.resources import ANNOTATION_ATTEMPT, ANNOTATION_REPLICAS, ANNOTATION_SERVING_REPLICAS, JOB
+from nereid_operator.api.resources import (
+    ANNOTATION_ATTEMPT,
+    ANNOTATION_EGRESS,
+    ANNOTATION_REPLICAS,
+    ANNOTATION_SERVING_REPLICAS,
+    JOB,
+)
 from nereid_operator.plan.ir import ResolveJob
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata
 from nereid_operator.render.overlay import placement_fields, present, variables
@@ -32,7 +38,7 @@ def job(plan: ResolveJob) -> Manifest:
         "kind": JOB.kind,
         "metadata": {
             **metadata(plan.owner, plan.name, object_labels),
-            "annotations": {ANNOTATION_ATTEMPT: str(plan.attempt), **_meanwhile(plan)},
+            "annotations": {ANNOTATION_ATTEMPT: str(plan.attempt), **_egress(plan), **_meanwhile(plan)},
         },
         "spec": {
             "backoffLimit": plan.retries,
@@ -49,6 +55,10 @@ def job(plan: ResolveJob) -> Manifest:
             "template": {"metadata": {"labels": object_labels}, "spec": _pod(plan)},
         },
     }
+
+
+def _egress(plan: ResolveJob) -> dict[str, str]:
+    return {ANNOTATION_EGRESS: plan.egress_hash} if plan.egress_hash else {}
 
 
 def _meanwhile(plan: ResolveJob) -> dict[str, str]:
