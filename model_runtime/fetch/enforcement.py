@@ -105,6 +105,15 @@ def _send(to: socket.socket, address: Any) -> None:  # noqa: ANN401 - of each fa
     # Without an address it goes where the socket was connected to.
     if address is None or to.family == socket.AF_UNIX:
         return
+    try:
+        _check_place(to, address)
+    except EgressRefused:
+        # Whoever connects closes it after an OSError only.
+        to.close()
+        raise
+
+
+def _check_place(to: socket.socket, address: Any) -> None:  # noqa: ANN401
     if to.family not in _INTERNET:
         raise EgressRefused(f"a connection by {to.family!r}: expected one to an IP address")
     try:

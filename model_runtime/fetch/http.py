@@ -11,6 +11,7 @@ import httpx
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import (
+    InvalidArgument,
     ModelRuntimeError,
     SourceNotFound,
     SourceUnauthorized,
@@ -62,10 +63,13 @@ def reasons(url: str) -> Iterator[None]:
 
     Raises:
         SourceUnreachable: no connection, cut off, or timed out.
+        InvalidArgument: no URL, as `http://0177.0.0.1` is none.
 
     """
     try:
         yield
+    except httpx.InvalidURL as error:
+        raise InvalidArgument(f"{url}: {error}") from error
     except httpx.HTTPError as error:
         raise SourceUnreachable(f"{url}: {type(error).__name__}: {error}") from error
 

@@ -91,6 +91,8 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
         raise status_error(what, error.response.status_code) from error
     except HFValidationError as error:
         raise InvalidArgument(f"--uri hf://{repository}: {error}") from error
+    except httpx.InvalidURL as error:
+        raise InvalidArgument(f"{what}: {error}") from error
     except (httpx.HTTPError, OSError) as error:
         raise SourceUnreachable(f"{what}: {type(error).__name__}: {error}") from error
     finally:

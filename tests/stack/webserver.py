@@ -26,6 +26,7 @@ class Fault:
     ignore_ranges: bool = False
     append: bytes = b""
     redirect: str | None = None
+    redirect_status: int = 302
     no_length: bool = False
 
 
@@ -77,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.web.take_fault(self.path)
         content = self.web.files.get(self.path)
         if fault.redirect:
-            self._answer(302, b"", {"Location": fault.redirect, "Content-Length": "0"})
+            self._answer(fault.redirect_status, b"", {"Location": fault.redirect, "Content-Length": "0"})
         elif fault.status or content is None:
             self._answer(fault.status or 404, b"", {"Content-Length": "0"})
         else:

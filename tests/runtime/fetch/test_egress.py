@@ -1,0 +1,116 @@
+"""Attempts to fetch from where the egress policy does not lead, and from where it does; it counts who was reached."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from model_runtime.arguments import add_source_arguments, source_arguments
+from model_runtime.errors import ModelRuntimeError
+from model_runtime.fetch.retry import Patience
+from model_runtime.resolve import resolve
+from model_runtime.verify import Task
+from tests.runtime.fetch.egress_attempts import AS_PROCESSES, IN_PROCESS, PUBLIC, Attempt
+from tests.runtime.fetch.internet import Internet, connected
+from tests.runtime.fetch.tiny import chat_model, with_sums
+from tests.stack.hubserver import Hub, HubHandler
+from tests.stack.proxyserver import Proxy, proxying
+from tests.stack.webserver import Fault, WebServer, serving
+
+_OF_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+
+@dataclass(frozen=True)
+class Servers:
+    mirror: Hub
+    inner: WebServer
+    proxy: Proxy
+
+    def fill(self, text: str) -> str:
+        ports = {"mirror": self.mirror.port, "inner": self.inner.port, "proxy": self.proxy.port}
+        for name, port in ports.items():
+            text = text.replace(f"{{{name}}}", str(port))
+        return text
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    model = with_sums(chat_model())
+    files = {
+        f"{place}/{path}": content
+        for place in ("/model", "/acme/cdn", "/acme/inside")
+        for path, content in model.items()
+    }
+    with ExitStack() as stack:
+        mirror = stack.enter_context(serving(Hub(files), HubHandler))
+        inner = stack.enter_context(serving(WebServer(files)))
+        assert isinstance(mirror, Hub)
+        mirror.storage = f"http://cdn.example.com:{inner.port}"
+        places = {f"models.example.com:{mirror.port}": ("127.0.0.1", mirror.port)}
+        proxy = stack.enter_context(proxying(places))
+        yield Servers(mirror, inner, proxy)
+
+
+def arguments(attempt: Attempt, servers: Servers, folder: Path) -> list[str]:
+    """Prepare the servers and the policy's file, and return the source arguments."""
+    if attempt.redirect is not None:
+        to = servers.fill(attempt.redirect)
+        servers.mirror.faults[attempt.redirected] = Fault(redirect=to, redirect_status=attempt.status)
+    file = folder / "egress.json"
+    if attempt.said is not None:
+        file.write_text(servers.fill(json.dumps(attempt.said)))
+    return [servers.fill(text) for text in ("--uri", attempt.uri, "--egress", str(file), *attempt.arguments)]
+
+
+def environment(attempt: Attempt, servers: Servers) -> Mapping[str, str]:
+    return {name: servers.fill(value) for name, value in attempt.environment.items()}
+
+
+@pytest.mark.parametrize("attempt", IN_PROCESS, ids=lambda attempt: attempt.title)
+def test_what_is_refused_reaches_nobody(
+    attempt: Attempt, servers: Servers, patience: Patience, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(attempt, servers).items():
+        monkeypatch.setenv(name, value)
+    parser = argparse.ArgumentParser()
+    add_source_arguments(parser)
+    given = parser.parse_args(arguments(attempt, servers, tmp_path))
+    with connected(Internet({**PUBLIC, **attempt.names}, silent=attempt.silent)):
+        try:
+            report = resolve(source_arguments(given), Task.AUTO, patience)
+        except ModelRuntimeError as error:
+            report = {"reason": error.reason, "message": str(error)}
+    check(attempt, servers, report)
+
+
+@pytest.mark.parametrize("attempt", AS_PROCESSES, ids=lambda attempt: attempt.title)
+def test_a_process_that_is_refused_reaches_nobody(attempt: Attempt, servers: Servers, tmp_path: Path) -> None:
+    described = json.dumps({"names": {**PUBLIC, **attempt.names}, "silent": attempt.silent})
+    log = tmp_path / "log"
+    command = [sys.executable, "-W", "error", "-m", "tests.runtime.fetch.internet", described, "model_runtime.resolve"]
+    command += [*arguments(attempt, servers, tmp_path), "--termination-log", str(log)]
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in _OF_PROXIES}
+    done = subprocess.run(
+        command, env={**kept, **environment(attempt, servers)}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert log.exists(), done.stderr
+    assert done.returncode == (3 if attempt.reason else 0)
+    check(attempt, servers, json.loads(log.read_text()))
+
+
+def check(attempt: Attempt, servers: Servers, report: Mapping[str, object]) -> None:
+    assert report.get("reason") == attempt.reason, report
+    if attempt.reason is None:
+        assert report["task"] == "Chat"
+        return
+    assert re.search(attempt.words, str(report["message"])), report
+    assert servers.inner.requests == []
+    assert all("models.example.com" in line for line in servers.proxy.requests)
