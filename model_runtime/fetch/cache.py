@@ -16,7 +16,8 @@ from model_runtime.errors import DigestMismatch, SourceNotFound
 from model_runtime.fetch.cache_folder import CacheError, CacheFolder, model_name, open_cache
 from model_runtime.fetch.cache_lock import Beat, Held, Mode, beating, read_beat, try_lock
 from model_runtime.fetch.cache_room import limit_of, make_room, trim
-from model_runtime.fetch.download import Hasher, download
+from model_runtime.fetch.download import download
+from model_runtime.fetch.hasher import Hasher
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.fetch.source import CHUNK_BYTES, Listing

@@ -43,6 +43,8 @@ class WebServer:
     files: Mapping[str, Content]
     faults: dict[str, Fault] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    # What is said of the content that is served now, by path: its ETag.
+    versions: dict[str, str] = field(default_factory=dict)
     port: int = 0
 
     @property
@@ -94,6 +96,8 @@ class Handler(BaseHTTPRequestHandler):
             status = 206
         body = memoryview(content)[begin:end]
         headers["Content-Length"] = str(len(body))
+        if self.path in self.web.versions:
+            headers["ETag"] = f'"{self.web.versions[self.path]}"'
         if fault.cut_at is not None:
             body = body[: max(0, fault.cut_at - begin)]
             self.close_connection = True

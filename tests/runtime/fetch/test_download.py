@@ -1,6 +1,9 @@
 """Downloads go on where they were cut, verify what is already there, and publish a file only when it is right."""
 
 import errno
+import hashlib
+import json
+import os
 import threading
 from collections import namedtuple
 from pathlib import Path
@@ -10,7 +13,10 @@ import pytest
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import InsufficientDisk, InvalidArgument, SourceUnreachable
 from model_runtime.fetch import download as module
-from model_runtime.fetch.download import Cancelled, check_disk, download, raise_first
+from model_runtime.fetch import file_fetch
+from model_runtime.fetch.disk import check_room
+from model_runtime.fetch.download import download, needed_bytes, raise_first
+from model_runtime.fetch.file_fetch import Cancelled
 from model_runtime.fetch.https import https_listing
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
@@ -28,10 +34,18 @@ def fetch(web: WebServer, folder: Path, patience: Patience) -> list[str]:
     lines: list[str] = []
     with https_listing(SourceArguments(uri=f"{web.url}/model/")) as listing:
         download(listing, folder, patience, Progress(report=lines.append, now=patience.clock.now))
-    assert not list(folder.rglob("*.part"))
+    assert not list(folder.rglob("*.part*"))
     for path, content in chat_model().items():
         assert (folder / path).read_bytes() == content
     return lines
+
+
+def leave_part(folder: Path, content: bytes) -> None:
+    """Leave what a killed container leaves: bytes, and the journal that says which they are."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    claim = {"digest": f"sha256:{digest}", "etag": None, "modified": None, "spans": [[0, len(content)]]}
+    (folder / f"{PATH}.part").write_bytes(content)
+    (folder / f"{PATH}.part.json").write_text(json.dumps(claim))
 
 
 def ranges(web: WebServer) -> list[str | None]:
@@ -53,7 +67,7 @@ def test_a_cut_connection_goes_on_where_it_was_cut(
 
 
 def test_a_part_left_by_a_killed_container_is_used(web: WebServer, patience: Patience, tmp_path: Path) -> None:
-    (tmp_path / f"{PATH}.part").write_bytes(CONTENT[:200_000])
+    leave_part(tmp_path, CONTENT[:200_000])
     fetch(web, tmp_path, patience)
     assert ranges(web) == ["bytes=200000-"]
 
@@ -61,7 +75,7 @@ def test_a_part_left_by_a_killed_container_is_used(web: WebServer, patience: Pat
 def test_a_part_with_other_bytes_is_fetched_again_from_the_start(
     web: WebServer, patience: Patience, tmp_path: Path
 ) -> None:
-    (tmp_path / f"{PATH}.part").write_bytes(b"x" * 200_000)
+    leave_part(tmp_path, b"x" * 200_000)
     fetch(web, tmp_path, patience)
     assert ranges(web) == ["bytes=200000-", None]
 
@@ -69,13 +83,13 @@ def test_a_part_with_other_bytes_is_fetched_again_from_the_start(
 def test_a_part_longer_than_the_file_is_fetched_again_from_the_start(
     web: WebServer, patience: Patience, tmp_path: Path
 ) -> None:
-    (tmp_path / f"{PATH}.part").write_bytes(CONTENT + b"x")
+    leave_part(tmp_path, CONTENT + b"x")
     fetch(web, tmp_path, patience)
     assert ranges(web) == [None]
 
 
 def test_a_server_without_ranges_is_read_from_the_start(web: WebServer, patience: Patience, tmp_path: Path) -> None:
-    (tmp_path / f"{PATH}.part").write_bytes(CONTENT[:200_000])
+    leave_part(tmp_path, CONTENT[:200_000])
     web.faults[URL] = Fault(ignore_ranges=True)
     fetch(web, tmp_path, patience)
     assert ranges(web) == ["bytes=200000-"]
@@ -118,10 +132,16 @@ def test_the_disk_is_checked_before_the_first_byte(
 def test_bytes_already_fetched_need_no_room(tmp_path: Path) -> None:
     entry = FileEntry("weights", 1 << 30, f"sha256:{'0' * 64}")
     with (tmp_path / "weights.part").open("wb") as file:
-        file.truncate((1 << 30) - 5)
-    check_disk(tmp_path, [entry], (16 << 20) + 5)
+        file.write(bytes(1 << 20))
+        file.truncate(1 << 29)
+        os.fsync(file.fileno())
+    assert needed_bytes(tmp_path, [entry]) == (1 << 30) - (1 << 20)
+
+
+def test_the_room_leaves_some_to_spare(tmp_path: Path) -> None:
+    check_room(tmp_path, 5, (16 << 20) + 5)
     with pytest.raises(InsufficientDisk, match="expected 5 for the model"):
-        check_disk(tmp_path, [entry], (16 << 20) + 4)
+        check_room(tmp_path, 5, (16 << 20) + 4)
 
 
 def test_a_disk_that_fills_up_is_said_to_be_full(
@@ -130,7 +150,7 @@ def test_a_disk_that_fills_up_is_said_to_be_full(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(file_fetch.os, "fsync", full)
     with pytest.raises(InsufficientDisk, match="the disk is full"):
         fetch(web, tmp_path, patience)
 
