@@ -14,7 +14,7 @@ from model_runtime.errors import CaBundleMissing, InvalidArgument
 from model_runtime.fetch.egress import Egress, read_egress
 from model_runtime.manifest import is_manifest_digest
 
-SCHEMES = ("hf", "https", "http", "s3")
+SCHEMES = ("hf", "https", "http", "oci", "pvc", "s3")
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -104,7 +104,8 @@ def _check_uri(text: str) -> None:
         raise InvalidArgument(f"--uri {text!r}: {error}") from error
     if uri.scheme not in SCHEMES or not uri.netloc:
         raise InvalidArgument(
-            f"--uri {text!r}: expected hf://organization/name, s3://bucket/prefix or https://host/folder"
+            f"--uri {text!r}: expected hf://organization/name, s3://bucket/prefix, https://host/folder, "
+            "oci://host/repository or pvc://claim/folder"
         )
 
 

@@ -35,6 +35,14 @@ def _source(arguments: SourceArguments) -> AbstractContextManager[Listing]:
         from model_runtime.fetch.s3 import s3_listing  # noqa: PLC0415
 
         return s3_listing(arguments)
+    if scheme == "oci":
+        from model_runtime.fetch.oci import oci_listing  # noqa: PLC0415
+
+        return oci_listing(arguments)
+    if scheme == "pvc":
+        from model_runtime.fetch.folder import folder_listing  # noqa: PLC0415
+
+        return folder_listing(arguments)
     from model_runtime.fetch.https import https_listing  # noqa: PLC0415
 
     return https_listing(arguments)

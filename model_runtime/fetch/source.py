@@ -1,7 +1,7 @@
 """What a source gives: the listing of a model, pinned to one revision, with a function that opens its files.
 
-`https`, `s3` and `huggingface` each make one; `open_source` picks by the URI's scheme. `resolve` and `prepare` see
-nothing else of a source.
+`https`, `s3`, `huggingface`, `oci` and `folder` each make one; `open_source` picks by the URI's scheme. `resolve` and
+`prepare` see nothing else of a source.
 """
 
 from collections.abc import Callable, Iterator, Mapping

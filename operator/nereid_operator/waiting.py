@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nereid_operator.api.conditions import Reason
 from nereid_operator.api.quantities import mebibytes
+from nereid_operator.claims import claim_words
 from nereid_operator.observe import ContainerFacts, DeploymentFacts, PodFacts, report
 from nereid_operator.progress import sentence
 from nereid_operator.refusals import refusal_reason, refusal_words
@@ -79,7 +80,7 @@ def _fetched_ratio(pod: PodFacts) -> float:
 def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
     """Yield what holds a pod up, the worst first."""
     if pod.unschedulable:
-        yield Wait(Reason.UNSCHEDULABLE, plain(pod.unschedulable, pod.requests), stuck=True)
+        yield _unschedulable(pod)
         return
     if pod.failure:
         yield _failed(pod)
@@ -88,6 +89,12 @@ def _pod_waits(pod: PodFacts, size_bytes: int) -> Iterator[Wait]:
         if (wait := _container_wait(pod, container)) is not None:
             yield wait
     yield _phase(pod, size_bytes)
+
+
+def _unschedulable(pod: PodFacts) -> Wait:
+    if (of_claim := claim_words(pod.unschedulable)) is not None:
+        return Wait(*of_claim, stuck=True)
+    return Wait(Reason.UNSCHEDULABLE, plain(pod.unschedulable, pod.requests), stuck=True)
 
 
 def _failed(pod: PodFacts) -> Wait:

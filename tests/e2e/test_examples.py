@@ -1,8 +1,9 @@
 """Every file of crds/examples is served as it stands: only the public places it names are those of this cluster.
 
 A stand-in for the hub, over TLS with a certificate of an authority that nobody knows, takes the place of huggingface.co
-and of web servers, and the S3 server of the tests that of others. What an example takes for granted (Secrets,
-ConfigMaps, node labels, classes) is made from what it says. A new example that is not served fails here.
+and of web servers, a registry and the S3 server of the tests that of others. What an example takes for granted
+(Secrets, ConfigMaps, filled claims, node labels, classes) is made from what it says. A new example that is not served
+fails here.
 """
 
 import contextlib
@@ -21,10 +22,12 @@ from tests.cluster.images import image_tag
 from tests.runtime.models import minilm_folder, smollm2_folder
 from tests.runtime.reference import ReferenceChat
 from tests.stack.certificates import make_authority
+from tests.stack.claims import fill_claim
 from tests.stack.credentials import model_credentials
 from tests.stack.hub import Hub, start_hub
 from tests.stack.kubectl import MODELS
 from tests.stack.manifests import claim, condition, is_ready, restricted_namespace
+from tests.stack.registry import PASSWORD, USER, Registry, start_registry
 from tests.stack.store import Store
 from tests.stack.wait import wait_for
 
@@ -58,6 +61,12 @@ class Places:
 
     hub: Hub
     store: Store
+    registry: Registry
+
+    @property
+    def certificates(self) -> str:
+        """The authorities of all places over TLS."""
+        return f"{self.hub.certificates}\n{self.registry.certificates.read_text()}"
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +82,14 @@ def hub(nereid, kubectl, namespace, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def places(hub, store, uploaded):
-    return Places(hub, store)
+def registry(kubectl, namespace, tmp_path_factory):
+    authority = make_authority(tmp_path_factory.mktemp("authority"))
+    return start_registry(kubectl, namespace, authority, {"models/minilm:v1": minilm_folder()})
+
+
+@pytest.fixture(scope="module")
+def places(hub, store, registry, uploaded):
+    return Places(hub, store, registry)
 
 
 @pytest.fixture
@@ -134,6 +149,12 @@ def _brought_here(body, places):
     model = body["spec"]["model"]
     source = model.setdefault("source", {})
     uri = urlsplit(model["uri"])
+    if uri.scheme == "pvc":
+        return body
+    if uri.scheme == "oci":
+        model["uri"] = places.registry.uri(uri.path.lstrip("/"))
+        source["caBundle"] = {"configMapName": "registry-roots"}
+        return body
     if uri.scheme == "s3":
         source["endpoint"] = places.store.endpoint
         model["uri"] = f"s3://{uri.netloc}/{OBJECTS[uri.path]}"
@@ -155,6 +176,10 @@ def _surroundings(spec, places, home, kubectl):
     """Make what the example takes for granted; what is not the namespace's own goes again."""
     pod = spec.get("pod", {})
     kubectl.apply(*_objects(spec, places, home), *_classes(pod))
+    uri = urlsplit(spec["model"]["uri"])
+    if uri.scheme == "pvc":
+        folders = {uri.path.lstrip("/"): minilm_folder()}
+        fill_claim(kubectl, home, uri.netloc, image_tag("model-runtime", REPOSITORY), folders)
     labels = pod.get("nodeSelector", {})
     (node,) = kubectl.run("get", "nodes", "-l", REAL_NODES, "-o", "name").split()
     if labels:
@@ -175,11 +200,12 @@ def _objects(spec, places, home):
     made = [_pull_secret(secret["name"], home) for secret in spec.get("pod", {}).get("imagePullSecrets", ())]
     if bundle:
         key = bundle.get("key", "ca.crt")
-        metadata, data = {"name": bundle["configMapName"], "namespace": home}, {key: places.hub.certificates}
+        metadata, data = {"name": bundle["configMapName"], "namespace": home}, {key: places.certificates}
         made.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
     if credentials:
         store = places.store
         keys = {"token": places.hub.token, "accessKeyId": store.access_key, "secretAccessKey": store.secret_key}
+        keys |= {"username": USER, "password": PASSWORD}
         made.append(model_credentials(credentials["secretName"], home, hosts="*.svc", **keys))
     if cache:
         made.append(claim(cache["claimName"], home))

@@ -176,6 +176,15 @@ def begin_attempt(api: FakeApiServer, job: str, *, number: int) -> None:
     api.put(PODS, {**pod, "status": {"phase": "Running", "containerStatuses": [running]}})
 
 
+def leave_unscheduled(api: FakeApiServer, job: str, *, words: str) -> None:
+    """Play the Job controller and the scheduler: the Job's pod is there, and no node can take it."""
+    body = api.all(JOBS)[job]
+    labels = {**body["spec"]["template"]["metadata"]["labels"], "batch.kubernetes.io/job-name": job}
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}
+    pod = {"metadata": {"name": f"{job}-0", "labels": labels, "ownerReferences": [owner(body)]}}
+    api.put(PODS, {**pod, "status": {"phase": "Pending", "conditions": [condition]}})
+
+
 def _end_job_pod(api: FakeApiServer, job: str, *, exit_code: int, message: str) -> None:
     body = api.all(JOBS)[job]
     labels = {**body["spec"]["template"]["metadata"]["labels"], "batch.kubernetes.io/job-name": job}

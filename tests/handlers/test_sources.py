@@ -47,3 +47,23 @@ async def test_another_proxy_rolls_out_beside_what_serves_without_resolving_agai
         assert cluster.model(api)["status"]["model"] == known
     async with start():
         await until(lambda: cluster.replicas(api, old) == 1, "the first revision, back without the proxy")
+
+
+async def test_a_claim_that_is_not_there_is_named_and_waited_for(api: FakeApiServer, operator: Operator):
+    cluster.apply_model(api, "pvc://models/minilm")
+    job = await cluster.appears(api, cluster.JOBS)
+    asked = api.all(cluster.JOBS)[job]["spec"]
+    (volume,) = [volume for volume in asked["template"]["spec"]["volumes"] if volume["name"] == "claim"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "models", "readOnly": True}
+    assert asked["activeDeadlineSeconds"] == 7200
+    missing = '0/1 nodes are available: persistentvolumeclaim "models" not found. preemption: not helpful.'
+    cluster.leave_unscheduled(api, job, words=missing)
+    await until(lambda: cluster.condition(api, "Ready").get("reason") == "ClaimMissing", "the claim in status")
+    assert cluster.condition(api, "Ready")["message"] == "PersistentVolumeClaim models is not there."
+    await cluster.finish_resolve_job(api, digest="a")
+    deployment = await cluster.appears(api, cluster.DEPLOYMENTS)
+    pod = api.all(cluster.DEPLOYMENTS)[deployment]["spec"]["template"]["spec"]
+    assert volume in pod["volumes"]
+    (prepare,) = pod["initContainers"]
+    assert {"name": "claim", "mountPath": "/var/run/nereid/claim", "readOnly": True} in prepare["volumeMounts"]
+    assert not any(mount["name"] == "claim" for container in pod["containers"] for mount in container["volumeMounts"])

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"  # an object of the needed name exists and belongs to somebody else
     APPLY_REFUSED = "ApplyRefused"  # the API server refused an object, for another reason than quota or admission
     UNSCHEDULABLE = "Unschedulable"  # the scheduler finds no node; the message has what is needed and why none has it
+    CLAIM_MISSING = "ClaimMissing"  # a PersistentVolumeClaim that the pods mount is not there, or going
+    CLAIM_NOT_BOUND = "ClaimNotBound"  # one that they mount has no volume yet
     IMAGE_PULL_FAILED = "ImagePullFailed"  # an image cannot be had
     POD_CREATION_FAILED = "PodCreationFailed"  # pods cannot be created, for another reason than the next six
     QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota has no room left, or wants a request that is not there

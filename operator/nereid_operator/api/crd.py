@@ -49,8 +49,12 @@ _MODEL_RULES = (
         "message": "spec.model.source.region is only for s3:// URIs",
     },
     {
-        "rule": "!has(self.source) || !has(self.source.endpoint) || !self.uri.startsWith('https://')",
-        "message": "spec.model.source.endpoint is only for s3:// and hf:// URIs",
+        "rule": "!has(self.source) || !has(self.source.endpoint) || !self.uri.matches('^(https|pvc)://')",
+        "message": "spec.model.source.endpoint is only for s3://, hf:// and oci:// URIs",
+    },
+    {
+        "rule": "!has(self.credentials) || !self.uri.startsWith('pvc://')",
+        "message": "spec.model.credentials is not for pvc:// URIs: a claim is mounted, not asked",
     },
 )
 

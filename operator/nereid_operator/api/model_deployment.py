@@ -20,11 +20,18 @@ NAME_MAX_LENGTH = 40
 URI_PATTERN = (
     r"^(hf://[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*"
     r"|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]+)?"
-    r"|https://[^\s?#/@]+(/[^\s?#]*)?)$"
+    r"|https://[^\s?#/@]+(/[^\s?#]*)?"
+    r"|oci://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9][a-z0-9._-]*)+"
+    r"|pvc://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[.]?[^\s?#/.][^\s?#/]*)*)$"
 )
+CLAIM_SCHEME = "pvc://"
 CA_BUNDLE_KEY = "ca.crt"
 CONFIG_MAP_KEY_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
-URI_HELP = "must be hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>, nothing more"
+URI_FORMS = (
+    "hf://<organization>/<name>, s3://<bucket>/<prefix>, https://<host>/<folder>, oci://<host>/<repository> "
+    "or pvc://<claim>/<folder>"
+)
+URI_HELP = f"must be {URI_FORMS}, nothing more"
 
 
 class Task(StrEnum):
@@ -57,7 +64,10 @@ class Source(ApiType):
 
     endpoint: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$", max_length=512)] | None = Field(
         default=None,
-        description="URL of the S3 API for s3:// (default: AWS), or of the hub for hf:// (default: Hugging Face).",
+        description=(
+            "URL of the S3 API for s3:// (default: AWS), of the hub for hf:// (default: Hugging Face), or of the "
+            "registry for oci:// (default: https at the host of the URI)."
+        ),
     )
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=64)] | None = Field(
         default=None, description="Region of the bucket; only for s3://."
@@ -106,13 +116,13 @@ class Model(ApiType):
     uri: str = Field(
         max_length=1024,
         pattern=URI_PATTERN,
-        description="Where the model is: hf://<organization>/<name>, s3://<bucket>/<prefix> or https://<host>/<folder>.",
+        description=f"Where the model is: {URI_FORMS}, a PersistentVolumeClaim in the same namespace.",
     )
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$", max_length=128)] | None = Field(
         default=None,
         description=(
-            "Branch, tag or commit. A moving name is resolved once and pinned until spec.model or the annotation "
-            "nereid.dev/refresh changes."
+            "Branch, tag or commit; for oci:// a tag or the digest of a manifest. A moving name is resolved "
+            "once and pinned until spec.model or the annotation nereid.dev/refresh changes."
         ),
     )
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = Field(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nereid_operator.api.conditions import Reason
-from nereid_operator.api.model_deployment import URI_HELP, ModelDeployment, parse
+from nereid_operator.api.model_deployment import CLAIM_SCHEME, URI_HELP, ModelDeployment, parse
 from nereid_operator.api.pod_rules import pod_findings
 from nereid_operator.api.quantities import MEBIBYTE, quantity
 from nereid_operator.api.resources import Body
@@ -51,16 +51,19 @@ def violations_of(error: ValidationError) -> Iterator[Violation]:
 
 def _source_violations(md: ModelDeployment) -> Iterator[Violation]:
     model = md.spec.model
+    if model.credentials and model.uri.startswith(CLAIM_SCHEME):
+        name = model.credentials.secret_name
+        yield Violation("spec.model.credentials", f"names {name!r} but a claim is mounted, not asked: {model.uri}")
     if model.source is None:
         return
     if model.source.region and not model.uri.startswith("s3://"):
         yield Violation(
             "spec.model.source.region", f"is {model.source.region!r} but only s3:// has regions, not {model.uri}"
         )
-    if model.source.endpoint and model.uri.startswith("https://"):
+    if model.source.endpoint and model.uri.startswith(("https://", CLAIM_SCHEME)):
         yield Violation(
             "spec.model.source.endpoint",
-            f"is {model.source.endpoint!r} but only s3:// and hf:// have one, not {model.uri}",
+            f"is {model.source.endpoint!r} but only s3://, hf:// and oci:// have one, not {model.uri}",
         )
 
 

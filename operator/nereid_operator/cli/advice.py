@@ -16,6 +16,9 @@ _ADVICE = {
     Reason.RESOLVE_FAILED: "Read its log: kubectl logs -n {namespace} job/{job}. Delete the Job to try again.",
     Reason.UNSCHEDULABLE: "Make room, add a node, or ask for less in spec.runtime.resources; "
     "nereid plan -f FILE shows where it would fit.",
+    Reason.CLAIM_MISSING: "Create the PersistentVolumeClaim that is named in namespace {namespace}, "
+    "or correct spec.model; the pods start by themselves once it is there.",
+    Reason.CLAIM_NOT_BOUND: "See why the claim has no volume: kubectl describe pvc -n {namespace}",
     Reason.IMAGE_PULL_FAILED: "Check that the image's name is right and that the nodes may pull it: "
     "image.registry and image.tag of the chart.",
     Reason.POD_CREATION_FAILED: "Raise the quota or relax the policy that refuses the pods, "
@@ -49,7 +52,8 @@ _ADVICE = {
     Reason.ROLLING_OUT: "Wait: the new revision is starting; the old one serves until it is ready.",
     "SourceNotFound": "Correct spec.model.uri or spec.model.revision: nothing is there.",
     "SourceUnauthorized": "Give credentials that may read it: spec.model.credentials.secretName names a Secret "
-    "with the keys accessKeyId and secretAccessKey (s3) or token (hf, https).",
+    "with the keys accessKeyId and secretAccessKey (s3), token (hf, https) or username and password (oci); "
+    "the files of a claim (pvc) must be readable for user 65532.",
     "SourceUnreachable": f"Check that the nodes reach the host named in {_SOURCE}: DNS, proxy, NetworkPolicy; "
     "when its certificate is not trusted, name its authority in spec.model.source.caBundle.",
     "SourceTimeout": "The host takes connections and says nothing: look at its log, or at what stands before it.",
@@ -62,7 +66,8 @@ _ADVICE = {
     "kubectl create secret generic NAME -n {namespace} --type=nereid.dev/model-credentials "
     "--from-literal=hosts=HOST --from-literal=token=TOKEN",
     "CredentialsMissing": "Create the Secret that is named in namespace {namespace}, with the keys accessKeyId and "
-    "secretAccessKey (s3) or token (hf, https), or correct spec.model.credentials.secretName.",
+    "secretAccessKey (s3), token (hf, https) or username and password (oci), "
+    "or correct spec.model.credentials.secretName.",
     "CaBundleMissing": "Create the ConfigMap that is named in namespace {namespace}, "
     "or correct spec.model.source.caBundle.",
     "DigestMissing": "Put a SHA256SUMS file beside the model's files, so that what arrives can be verified.",

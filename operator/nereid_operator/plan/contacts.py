@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from nereid_operator.api.destinations import HOST_PATTERN
-from nereid_operator.api.model_deployment import Model, ModelDeployment
+from nereid_operator.api.model_deployment import CLAIM_SCHEME, Model, ModelDeployment
 
 HUB_HOST = "huggingface.co"
 AWS_REGION = "us-east-1"
@@ -31,8 +31,9 @@ class Contact(NamedTuple):
 
 
 def contacts(md: ModelDeployment) -> Iterator[Contact]:
-    """Yield what the pods would contact: one source, and what variables of the pod name."""
-    yield _source(md.spec.model)
+    """Yield what the pods would contact: one source, and what variables of the pod name; a claim is only mounted."""
+    if not md.spec.model.uri.startswith(CLAIM_SCHEME):
+        yield _source(md.spec.model)
     for index, variable in enumerate(md.spec.pod.env if md.spec.pod else ()):
         if variable.name.upper() in _REDIRECTING and variable.value:
             url = variable.value if "://" in variable.value else f"//{variable.value}"

@@ -99,7 +99,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """The source arguments of docs/architecture.md."""
+    """The source arguments of docs/architecture.md; `claim` is the PersistentVolumeClaim of a pvc:// URI."""
 
     uri: str
     revision: str | None
@@ -108,6 +108,7 @@ class ModelSource:
     region: str | None
     credentials_secret: str | None
     ca_bundle: CaBundle | None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

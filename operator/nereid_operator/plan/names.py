@@ -13,7 +13,10 @@ from nereid_operator.api.resources import Key
 from nereid_operator.plan.ir import CaBundle, Egress, Placement, Proxy, Workload
 
 HASH_DIGITS = 8
-_LATER = ("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity", "cache")
+_LATER = (
+    *("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity"),
+    *("cache", "claim"),
+)
 
 
 def digest_of(value: object) -> str:

@@ -12,6 +12,7 @@ USER_ID = 65532
 CREDENTIALS_PATH = "/var/run/nereid/credentials"
 CA_BUNDLE_FOLDER = "/var/run/nereid/ca"
 CA_BUNDLE_FILE = "ca.crt"
+CLAIM_PATH = "/var/run/nereid/claim"
 EGRESS_FOLDER = "/var/run/nereid/egress"
 EGRESS_FILE = "egress.json"
 
@@ -61,6 +62,7 @@ def source_arguments(source: ModelSource) -> list[str]:
         "--ca-bundle-name": _named(source.ca_bundle) if source.ca_bundle else None,
         "--credentials": CREDENTIALS_PATH if source.credentials_secret else None,
         "--credentials-name": f"Secret {source.credentials_secret}" if source.credentials_secret else None,
+        "--claim": CLAIM_PATH if source.claim else None,
     }
     always = [f"--uri={source.uri}", f"--egress={EGRESS_FOLDER}/{EGRESS_FILE}"]
     return [*always, *(f"{flag}={value}" for flag, value in optional.items() if value)]
@@ -79,9 +81,10 @@ def proxy_variables(proxy: Proxy | None) -> dict[str, str]:
 
 
 def source_volumes(owner: Owner, source: ModelSource) -> list[dict[str, Any]]:
-    """Return the volumes of what the source is reached with: credentials, certificates, where it may be.
+    """Return the volumes of what the source is reached with: credentials, certificates, where it may be, a claim.
 
-    All are optional to kubelet, which would say what is missing nowhere but in Events: the command itself says it.
+    All but the claim are optional to kubelet, which would say what is missing nowhere but in Events: the command itself
+    says it. Of a claim that is missing the scheduler tells.
     """
     egress = {"name": egress_name(owner.name), "optional": True}
     volumes: list[dict[str, Any]] = [{"name": "egress", "configMap": egress}]
@@ -92,11 +95,20 @@ def source_volumes(owner: Owner, source: ModelSource) -> list[dict[str, Any]]:
         items = [{"key": source.ca_bundle.key, "path": CA_BUNDLE_FILE}]
         config_map = {"name": source.ca_bundle.config_map, "items": items, "optional": True}
         volumes.append({"name": "ca-bundle", "configMap": config_map})
+    if source.claim is not None:
+        # Read-only for the volume too, or kubelet would change the group of every file in it (fsGroup).
+        claim = {"claimName": source.claim, "readOnly": True}
+        volumes.append({"name": "claim", "persistentVolumeClaim": claim})
     return volumes
 
 
 def source_mounts(owner: Owner, source: ModelSource) -> list[dict[str, Any]]:
     """Return the mounts that belong to `source_volumes`."""
-    paths = {"egress": EGRESS_FOLDER, "credentials": CREDENTIALS_PATH, "ca-bundle": CA_BUNDLE_FOLDER}
+    paths = {
+        "egress": EGRESS_FOLDER,
+        "credentials": CREDENTIALS_PATH,
+        "ca-bundle": CA_BUNDLE_FOLDER,
+        "claim": CLAIM_PATH,
+    }
     names = [volume["name"] for volume in source_volumes(owner, source)]
     return [{"name": name, "mountPath": paths[name], "readOnly": True} for name in names]

@@ -79,6 +79,12 @@ ALLOWED: dict[str, tuple[ModelDeployment, tuple[dict[str, Any], ...]]] = {
         ({"allowedHosts": ["s3.cn-north-1.amazonaws.com.cn"]},),
     ),
     "AWS without a region": (_md("s3://bucket/m"), ({"allowedHosts": ["*.amazonaws.com"]},)),
+    "a registry": (_md("oci://registry.example.com:5000/m"), ({"allowedHosts": ["registry.example.com"]},)),
+    "a mirror of a registry": (
+        _md("oci://registry.example.com/m", source={"endpoint": "https://mirror.example.com"}),
+        ({"allowedHosts": ["mirror.example.com"]},),
+    ),
+    "a claim, which contacts nobody": (_md("pvc://models/m"), ({"allowedHosts": ["models.example.com"]},)),
     "a variable that leads nowhere": (
         _md(pod=_env("TZ", "http://elsewhere.example.com")),
         ({"allowedHosts": ["huggingface.co"]},),

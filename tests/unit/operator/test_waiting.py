@@ -27,7 +27,38 @@ UNSCHEDULABLE = {
     "reason": "Unschedulable",
     "message": "0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available: 3 No victims.",
 }
+
+
+def _unscheduled(causes: str) -> dict[str, Any]:
+    tail = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    return _pod(conditions=[UNSCHEDULABLE | {"message": f"0/1 nodes are available: {causes}. {tail}"}])
+
+
 CASES = {
+    "a claim that is not there": (
+        _unscheduled('persistentvolumeclaim "models" not found'),
+        "ClaimMissing",
+        "PersistentVolumeClaim models is not there.",
+        True,
+    ),
+    "a claim that is going": (
+        _unscheduled('persistentvolumeclaim "models" is being deleted'),
+        "ClaimMissing",
+        "PersistentVolumeClaim models is being deleted.",
+        True,
+    ),
+    "a claim without a volume": (
+        _unscheduled("pod has unbound immediate PersistentVolumeClaims"),
+        "ClaimNotBound",
+        "not bound to a volume",
+        True,
+    ),
+    "a claim whose volume is gone": (
+        _unscheduled('persistentvolumeclaim "models" bound to non-existent persistentvolume "pv-1"'),
+        "ClaimNotBound",
+        "PersistentVolumeClaim models is bound to volume pv-1, which is not there.",
+        True,
+    ),
     "no node": (
         _pod(conditions=[UNSCHEDULABLE]) | {"spec": {"containers": [{"resources": {"requests": {"memory": "9Gi"}}}]}},
         "Unschedulable",
