@@ -3,6 +3,7 @@
 It runs in the model-runtime image, whose Python it needs; its code comes by ConfigMap, its models by `kubectl cp`.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ PRIVATE = "acme/"
 ASTRAY, ELSEWHERE = "/astray", "https://192.168.77.7"
 PORT = 8443
 _DATA, _CODE, _TLS = "/data", "/code", "/tls"
+_FAULTS = f"{_DATA}/.faults"
 _TESTS = Path(__file__).parents[1]
 _FILES = ("__init__.py", "stack/__init__.py", "stack/webserver.py", "stack/hubserver.py")
 
@@ -54,6 +56,23 @@ def start_hub(kubectl: Kubectl, namespace: str, image: str, authority: Authority
     return hub
 
 
+def in_hub(kubectl: Kubectl, hub: Hub, *command: str, stdin: str | None = None) -> None:
+    """Run a command in the hub's pod."""
+    kubectl.run("exec", "-i", "-n", hub.namespace, "deployment/hub", "--", *command, stdin=stdin)
+
+
+def spoil(kubectl: Kubectl, hub: Hub, name: str, faults: Mapping[str, Mapping[str, object]]) -> None:
+    """Give paths of the hub faults (path → fields of webserver.Fault), under a name by which `mend` ends them."""
+    file = f"{_FAULTS}/{name}"
+    text = json.dumps(faults)
+    in_hub(kubectl, hub, "sh", "-c", f"mkdir -p {_FAULTS} && cat > {file}.new && mv {file}.new {file}.json", stdin=text)
+
+
+def mend(kubectl: Kubectl, hub: Hub, name: str) -> None:
+    """End the faults of a name."""
+    in_hub(kubectl, hub, "rm", f"{_FAULTS}/{name}.json")
+
+
 def _objects(hub: Hub, image: str, certificate: str) -> list[Object]:
     labels = {"app.kubernetes.io/name": "hub"}
     meta = {"name": "hub", "namespace": hub.namespace, "labels": labels}
@@ -88,6 +107,7 @@ def _objects(hub: Hub, image: str, certificate: str) -> list[Object]:
 
 def _pod(hub: Hub, image: str, keys: Mapping[str, str]) -> Object:
     options = {"folder": _DATA, "certificate": f"{_TLS}/certificate", "url": hub.url, "private": PRIVATE, "port": PORT}
+    options["faults"] = _FAULTS
     options["redirect"] = f"{ASTRAY}/SHA256SUMS={ELSEWHERE}/SHA256SUMS"
     container = {
         "name": "hub",

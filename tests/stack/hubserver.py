@@ -6,6 +6,7 @@ In tests it runs on loopback; in the cluster as `python3 -m tests.stack.hubserve
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import mmap
@@ -75,7 +76,9 @@ class HubHandler(Handler):
         if self._refused(repository):
             return
         contents = self.web.contents(repository)
-        if not contents:
+        if status := self.web.take_fault(f"/api/models/{repository}").status:
+            self._error(status, "")
+        elif not contents:
             self._error(401 if self.web.token is None else 404, "RepoNotFound")
         elif revision and revision not in self.web.revisions:
             self._error(404, "RevisionNotFound")
@@ -135,10 +138,28 @@ class Folder(Mapping[str, Content]):
         return sum(1 for _ in self)
 
 
+@dataclass
+class SpoiltHub(Hub):
+    """A hub whose faults are read anew each time: from the JSON files of a folder, `{path: fields of Fault}`.
+
+    Whoever writes a file there spoils paths, and mends them by removing it.
+    """
+
+    spoilt: Path = Path()
+
+    def take_fault(self, path: str) -> Fault:
+        """Return the fault of the path, as its file has it now."""
+        for file in self.spoilt.glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                if fields := json.loads(file.read_text()).get(path):
+                    return Fault(**fields)
+        return super().take_fault(path)
+
+
 def main() -> None:
     """Serve a folder of repositories over TLS; the token is in the environment variable HUB_TOKEN."""
     parser = argparse.ArgumentParser(prog="tests.stack.hubserver")
-    for flag in ("--folder", "--certificate"):
+    for flag in ("--folder", "--certificate", "--faults"):
         parser.add_argument(flag, type=Path, required=True)
     parser.add_argument("--url", required=True, help="how clients reach it")
     parser.add_argument("--private", required=True, help="prefix of the repositories that want the token")
@@ -147,9 +168,15 @@ def main() -> None:
     options = parser.parse_args()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(options.certificate)
-    hub = Hub(Folder(options.folder), token=os.environ["HUB_TOKEN"], private=options.private, storage=options.url)
     path, _, url = options.redirect.partition("=")
-    hub.faults[path] = Fault(redirect=url)
+    hub = SpoiltHub(
+        Folder(options.folder),
+        {path: Fault(redirect=url)},
+        token=os.environ["HUB_TOKEN"],
+        private=options.private,
+        storage=options.url,
+        spoilt=options.faults,
+    )
     handler = type("BoundHandler", (HubHandler,), {"web": hub})
     with ThreadingHTTPServer(("", options.port), handler) as server:
         secured(server, tls).serve_forever()
