@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from model_runtime.beginnings import BEGINNING_BYTES, foreign_binary
 from model_runtime.engines.pooling_config import POOLING_NAME
@@ -17,7 +18,7 @@ _MAX_VALUES = 1_000_000
 class Documents:
     """The documents, parsed; None where the model has no such file."""
 
-    config: object
+    config: Any  # JSON
     tokenizer_config: object = None
     modules: object = None
     index: object = None

@@ -5,39 +5,43 @@ Pure, and without torch. Called by `verify.examine`, so by `resolve` and `prepar
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from model_runtime.documents import Documents
 from model_runtime.engines import bert_config, llama_config
-from model_runtime.engines.errors import InvalidModelError, UnsupportedModelError
+from model_runtime.engines.errors import InvalidConfigError, InvalidModelError, UnsupportedModelError
 from model_runtime.engines.pooling_config import parse_pooling
+from model_runtime.engines.special_tokens import parse_special_tokens
 from model_runtime.engines.tensors import Shapes, check_names, check_shape
-from model_runtime.errors import InvalidModel, UnsupportedArchitecture
+from model_runtime.errors import InvalidConfig, InvalidModel, UnsupportedArchitecture
 from model_runtime.footprint import Footprint, bert_footprint, llama_footprint
 from model_runtime.safetensors_header import Tensor
 
 
-def check_llama(config: Any, tensors: Iterable[Tensor]) -> Footprint:  # noqa: ANN401 - JSON
+def check_llama(documents: Documents, tensors: Iterable[Tensor]) -> Footprint:
     """Check what `llama.load` checks, and return what it would take.
 
     Raises:
         UnsupportedArchitecture: a setting the engine has no code for.
+        InvalidConfig: a value that no model can have.
         InvalidModel: sizes and tensors do not fit together.
 
     """
     with _reasons():
-        sizes = llama_config.read_config(config)
+        sizes = llama_config.read_config(documents.config)
         shapes = llama_config.expected_shapes(sizes)
         _check_tensors(tensors, shapes, llama_config.ignored_tensors(sizes))
+        parse_special_tokens(documents.tokenizer_config, documents.generation, documents.config)
     return llama_footprint(sizes, shapes)
 
 
-def check_bert(config: Any, tensors: Iterable[Tensor], pooling: tuple[object, object, object]) -> Footprint:  # noqa: ANN401
-    """Check what `bert.load` checks; returns and raises as `check_llama`. `pooling` is for `parse_pooling`."""
+def check_bert(documents: Documents, tensors: Iterable[Tensor]) -> Footprint:
+    """Check what `bert.load` checks; returns and raises as `check_llama`."""
     with _reasons():
-        parse_pooling(*pooling)
-        sizes = bert_config.read_config(config)
+        parse_pooling(documents.modules, documents.pooling, documents.sentence)
+        sizes = bert_config.read_config(documents.config)
         shapes = bert_config.expected_shapes(sizes)
         _check_tensors(tensors, shapes, bert_config.IGNORED)
+        parse_special_tokens(documents.tokenizer_config, documents.generation, documents.config)
     return bert_footprint(shapes)
 
 
@@ -55,5 +59,7 @@ def _reasons() -> Iterator[None]:
         yield
     except UnsupportedModelError as error:
         raise UnsupportedArchitecture(str(error)) from error
+    except InvalidConfigError as error:
+        raise InvalidConfig(str(error)) from error
     except InvalidModelError as error:
         raise InvalidModel(str(error)) from error

@@ -58,10 +58,8 @@ def examine(task: Task, paths: Collection[str], documents: Documents, headers: M
     tensors = list(chain.from_iterable(headers.values()))
     served = task_of(task, architecture, has_chat_template=has_chat_template(paths, documents.tokenizer_config))
     dtype = dtype_of(tensors)
-    if architecture == "BertModel":
-        pooling = (documents.modules, documents.pooling, documents.sentence)
-        return Facts(architecture, served, dtype, check_bert(documents.config, tensors, pooling))
-    return Facts(architecture, served, dtype, check_llama(documents.config, tensors))
+    check = check_bert if architecture == "BertModel" else check_llama
+    return Facts(architecture, served, dtype, check(documents, tensors))
 
 
 def architecture_of(config: object) -> str:

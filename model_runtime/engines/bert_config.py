@@ -6,7 +6,7 @@ Without torch, so that `model_runtime.loadable` refuses before a replica starts 
 from dataclasses import dataclass
 
 from model_runtime.engines.config import Config, field, require
-from model_runtime.engines.errors import InvalidModelError
+from model_runtime.engines.errors import InvalidConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def read_config(config: Config) -> BertConfig:
     require(config, "is_decoder", (False,))
     heads, hidden = field(config, "num_attention_heads", int), field(config, "hidden_size", int)
     if hidden % heads:
-        raise InvalidModelError(f"config.json: num_attention_heads is {heads}; expected a divisor of {hidden}")
+        raise InvalidConfigError(f"config.json: num_attention_heads is {heads}; expected a divisor of {hidden}")
     return BertConfig(
         vocabulary=field(config, "vocab_size", int),
         hidden=hidden,

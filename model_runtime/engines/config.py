@@ -5,9 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model_runtime.engines.errors import InvalidModelError, UnsupportedModelError
+from model_runtime.engines.errors import InvalidConfigError, InvalidModelError, UnsupportedModelError
 
 Config = Mapping[str, Any]
+
+
+# Each about ten times what the largest published models have; above, memory would be taken for what cannot be meant.
+_MOST: Mapping[str, int | float] = {
+    "hidden_size": 1 << 18,
+    "intermediate_size": 1 << 20,
+    "num_hidden_layers": 2_000,
+    "num_attention_heads": 4_096,
+    "num_key_value_heads": 4_096,
+    "head_dim": 8_192,
+    "vocab_size": 1 << 22,
+    "max_position_embeddings": 1 << 27,
+    "type_vocab_size": 1_024,
+    "rms_norm_eps": 0.1,
+    "layer_norm_eps": 0.1,
+    "rope_theta": 1e12,
+    "factor": 1e6,
+}
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
@@ -26,11 +44,32 @@ def read_json_if_present(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 
 def field(config: Config, name: str, kind: type[int] | type[float]) -> Any:  # noqa: ANN401 - of the kind asked for
-    """Return a required size of config.json; InvalidModelError names the field, its value and the type wanted."""
+    """Return a required size of config.json; InvalidConfigError names the field, its value and what is wanted."""
+    return _bounded(name, config.get(name), (kind,))
+
+
+def number(config: Config, name: str, default: float) -> float:
+    """Return a number that may be written without a fraction, and be left out; InvalidConfigError as `field`."""
     value = config.get(name)
-    if type(value) is not kind or not value > 0:
-        raise InvalidModelError(f"config.json: {name} is {value!r}; expected {kind.__name__} above zero")
+    return default if value is None else float(_bounded(name, value, (int, float)))
+
+
+def _bounded(name: str, value: Any, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401 - of one of the kinds
+    # Exact types: true is an int to Python. NaN is not above zero.
+    if type(value) not in kinds or not 0 < value <= _MOST[name]:
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidConfigError(
+            f"config.json: {name} is {value!r:.80}; expected {wanted} above 0, at most {_MOST[name]}"
+        )
     return value
+
+
+def flag(config: Config, name: str) -> bool:
+    """Return a setting that is true, or false where it is left out or null; InvalidConfigError for anything else."""
+    value = config.get(name)
+    if value is not None and type(value) is not bool:
+        raise InvalidConfigError(f"config.json: {name} is {value!r:.80}; expected true or false")
+    return bool(value)
 
 
 def require(config: Config, name: str, allowed: tuple[object, ...]) -> None:
@@ -38,4 +77,4 @@ def require(config: Config, name: str, allowed: tuple[object, ...]) -> None:
     value = config.get(name, allowed[0])
     if value not in allowed:
         wanted = " or ".join(repr(choice) for choice in allowed)
-        raise UnsupportedModelError(f"config.json: {name} is {value!r}; supported: {wanted}")
+        raise UnsupportedModelError(f"config.json: {name} is {value!r:.80}; supported: {wanted}")

@@ -4,6 +4,7 @@
     ├── ModelError                  the folder cannot be served: the process ends
     │   ├── UnsupportedModelError   a family or a setting of config.json that the engine does not have
     │   └── InvalidModelError       missing files, tensors or fields
+    │       └── InvalidConfigError  a value of config.json that no model can have
     ├── DeviceMissingError          no GPU where the model should run on one
     ├── InvalidRequestError         the client's fault: names the field and what would be right
     │   └── ContextLengthError      the prompt does not fit into the model's context
@@ -36,6 +37,10 @@ class UnsupportedModelError(ModelError):
 
 class InvalidModelError(ModelError):
     """The folder lacks something, or something in it contradicts the rest."""
+
+
+class InvalidConfigError(InvalidModelError):
+    """A value in config.json or beside it that no model can have: of another type, absurd, or against another one."""
 
 
 class DeviceMissingError(EngineError):

@@ -6,8 +6,8 @@ Without torch, so that `model_runtime.loadable` refuses before a replica starts 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from model_runtime.engines.config import Config, field, require
-from model_runtime.engines.errors import InvalidModelError, UnsupportedModelError
+from model_runtime.engines.config import Config, field, flag, number, require
+from model_runtime.engines.errors import InvalidConfigError, UnsupportedModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,11 @@ def read_config(config: Config) -> LlamaConfig:
     require(config, "quantization_config", (None,))
     heads = field(config, "num_attention_heads", int)
     hidden = field(config, "hidden_size", int)
-    kv_heads, head_size = (
-        _optional(config, "num_key_value_heads", heads),
-        _optional(config, "head_dim", hidden // heads),
-    )
+    kv_heads, head_size = _optional(config, "num_key_value_heads", heads), _head_size(config, hidden, heads)
     if heads % kv_heads:
-        raise InvalidModelError(f"config.json: num_key_value_heads is {kv_heads}; expected a divisor of {heads}")
+        raise InvalidConfigError(f"config.json: num_key_value_heads is {kv_heads}; expected a divisor of {heads}")
     if head_size % 2 or head_size == 0:
-        raise InvalidModelError(f"config.json: head_dim is {head_size}; expected an even number: positions turn pairs")
+        raise InvalidConfigError(f"config.json: head_dim is {head_size}; expected an even number: positions turn pairs")
     return LlamaConfig(
         vocabulary=field(config, "vocab_size", int),
         hidden=hidden,
@@ -55,7 +52,7 @@ def read_config(config: Config) -> LlamaConfig:
         context=field(config, "max_position_embeddings", int),
         rope_theta=_rope_theta(config),
         norm_eps=field(config, "rms_norm_eps", float),
-        tied=bool(config.get("tie_word_embeddings", False)),
+        tied=flag(config, "tie_word_embeddings"),
     )
 
 
@@ -64,18 +61,23 @@ def _optional(config: Config, name: str, default: int) -> int:
     return default if config.get(name) is None else int(field(config, name, int))
 
 
+def _head_size(config: Config, hidden: int, heads: int) -> int:
+    """Return `head_dim`; without it the heads share the hidden size evenly."""
+    if config.get("head_dim") is None and hidden % heads:
+        raise InvalidConfigError(f"config.json: num_attention_heads is {heads}; expected a divisor of {hidden}")
+    return _optional(config, "head_dim", hidden // heads)
+
+
 def _rope_theta(config: Config) -> float:
     """Both spellings in use: `rope_theta` with `rope_scaling`, and since transformers 5 `rope_parameters`."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(rope, Mapping):
-        raise InvalidModelError(f"config.json: rope parameters are {rope!r}; expected an object")
+        raise InvalidConfigError(f"config.json: rope parameters are {rope!r:.80}; expected an object")
+    number(rope, "factor", 1.0)
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
-        raise UnsupportedModelError(f"config.json: rope type is {kind!r}; supported: 'default'")
-    theta = rope.get("rope_theta", config.get("rope_theta", 10_000.0))
-    if not isinstance(theta, int | float) or theta <= 0:
-        raise InvalidModelError(f"config.json: rope_theta is {theta!r}; expected a positive number")
-    return float(theta)
+        raise UnsupportedModelError(f"config.json: rope type is {kind!r:.80}; supported: 'default'")
+    return number(rope, "rope_theta", number(config, "rope_theta", 10_000.0))
 
 
 def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:

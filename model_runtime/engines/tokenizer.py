@@ -5,12 +5,12 @@ Truncation and padding that a tokenizer.json may prescribe are switched off: a t
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tokenizers
 
 from model_runtime.engines.config import read_json, read_json_if_present
 from model_runtime.engines.errors import InvalidModelError
+from model_runtime.engines.special_tokens import parse_special_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +42,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise InvalidModelError(f"tokenizer.json: {error}") from error
     model.no_truncation()
     model.no_padding()
-    settings = read_json_if_present(folder / "tokenizer_config.json") or {}
-    return Tokenizer(
-        model=model,
-        bos_token=_token_text(settings.get("bos_token")),
-        eos_token=_token_text(settings.get("eos_token")),
-        end_ids=_end_ids(folder),
+    special = parse_special_tokens(
+        read_json_if_present(folder / "tokenizer_config.json"),
+        read_json_if_present(folder / "generation_config.json"),
+        read_json(folder / "config.json"),
     )
-
-
-def _token_text(token: str | dict[str, Any] | None) -> str | None:
-    """A special token is written as text or as an object with its flags."""
-    return token["content"] if isinstance(token, dict) else token
-
-
-def _end_ids(folder: Path) -> frozenset[int]:
-    """generation_config.json knows better than config.json, where both name the end of a text."""
-    for settings in (read_json_if_present(folder / "generation_config.json"), read_json(folder / "config.json")):
-        ids = (settings or {}).get("eos_token_id")
-        if ids is not None:
-            return frozenset(ids if isinstance(ids, list) else [ids])
-    return frozenset()
+    return Tokenizer(model, special.bos_token, special.eos_token, special.end_ids)
