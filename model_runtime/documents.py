@@ -62,4 +62,4 @@ def parse_document(path: str, content: bytes) -> object:
         raise InvalidConfig(f"{path}: {error}") from error
     except JsonError as error:
         foreign = foreign_binary(path, content[:BEGINNING_BYTES])
-        raise foreign or InvalidModel(f"{path}: not valid JSON: {error}") from error
+        raise foreign or InvalidModel(f"{path}: {error}") from error

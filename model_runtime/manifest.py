@@ -36,7 +36,9 @@ def check_path(path: str) -> None:
 
     """
     parts = path.split("/")
-    if len(path) > _MAX_PATH_CHARACTERS or any(part in {"", ".", ".."} for part in parts):
+    if len(path) > _MAX_PATH_CHARACTERS:
+        raise UnsafePath(f"path of {len(path)} characters: expected at most {_MAX_PATH_CHARACTERS}")
+    if any(part in {"", ".", ".."} for part in parts):
         raise UnsafePath(f"path {path[:80]!r}: expected a relative path without '.', '..' or empty parts")
     if "\\" in path or not path.isprintable():
         raise UnsafePath(f"path {path[:80]!r}: expected printable characters without a backslash")

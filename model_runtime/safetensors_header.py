@@ -99,7 +99,7 @@ def parse_header(path: str, header: bytes, data_size: int) -> tuple[Tensor, ...]
     try:
         document = parse_json(header, max_values=_MAX_VALUES)
     except JsonError as error:
-        raise InvalidHeader(f"{path}: the header is not valid JSON: {error}") from error
+        raise InvalidHeader(f"{path}: header: {error}") from error
     if not isinstance(document, dict):
         raise InvalidHeader(f"{path}: the header is a JSON {type(document).__name__}: expected an object")
     if not header.startswith(b"{"):

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from model_runtime.errors import InvalidModel, PackedFile, PickledWeights, RemoteCode, UnsupportedArchitecture
 
+WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 
 _NAMES = frozenset(

@@ -48,9 +48,9 @@ def parse_json(content: bytes, *, max_values: int) -> Any:  # noqa: ANN401 - JSO
     except RecursionError as error:
         raise JsonError(f"nested deeper than {_MAX_DEPTH}") from error
     except UnicodeDecodeError as error:
-        raise JsonError(f"byte {error.start} is not UTF-8") from error
+        raise JsonError(f"not valid JSON: byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
-        raise JsonError(str(error)) from error
+        raise JsonError(f"not valid JSON: {error}") from error
     for _ in walk(document):
         pass
     if _SURROGATE.search(text):

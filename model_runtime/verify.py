@@ -10,11 +10,12 @@ from enum import StrEnum
 from itertools import chain
 
 from model_runtime.documents import Documents
-from model_runtime.errors import InvalidModel, InvalidTensors, UnsupportedArchitecture
+from model_runtime.errors import InvalidModel, InvalidTensors, UnsafePath, UnsupportedArchitecture
 from model_runtime.footprint import Footprint
 from model_runtime.loadable import check_bert, check_llama
+from model_runtime.manifest import check_path
 from model_runtime.safetensors_header import Tensor
-from model_runtime.selection import INDEX_NAME, is_gguf
+from model_runtime.selection import INDEX_NAME, WEIGHTS_NAME, is_gguf
 
 
 class Task(StrEnum):
@@ -138,10 +139,13 @@ def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None
     """Check that each tensor is in one file only, and that the index, if there is one, names the same files.
 
     Raises:
+        UnsafePath: the index points out of the folder.
         InvalidTensors: a tensor that is there twice.
-        InvalidModel: a missing or unlisted shard.
+        InvalidModel: a missing or unlisted shard, or weights both in one file and in shards.
 
     """
+    if WEIGHTS_NAME in headers and len(headers) > 1:
+        raise InvalidModel(f"{WEIGHTS_NAME} is there and shards are too: expected either of them")
     owners: dict[str, str] = {}
     for path, tensors in headers.items():
         for tensor in tensors:
@@ -149,7 +153,7 @@ def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None
                 raise InvalidTensors(f"tensor {tensor.name[:80]!r} is both in {owners[tensor.name]} and in {path}")
             owners[tensor.name] = path
     if index is None:
-        if owners and set(headers) != {"model.safetensors"} and not all(map(is_gguf, headers)):
+        if owners and set(headers) != {WEIGHTS_NAME} and not all(map(is_gguf, headers)):
             raise InvalidModel(f"{INDEX_NAME} is missing: expected it beside weights in several files")
         return
     match index:
@@ -157,8 +161,17 @@ def check_shards(index: object, headers: Mapping[str, Sequence[Tensor]]) -> None
             pass
         case _:
             raise InvalidModel(f"{INDEX_NAME}: expected weight_map, tensor names with their files")
+    _check_paths(set(weight_map.values()))
     if weight_map != owners:
         name = min(name for name in weight_map.keys() | owners.keys() if weight_map.get(name) != owners.get(name))
         raise InvalidModel(
             f"{INDEX_NAME}: tensor {name[:80]!r} is listed in {weight_map.get(name)}: it is in {owners.get(name)}"
         )
+
+
+def _check_paths(paths: Collection[str]) -> None:
+    for path in paths:
+        try:
+            check_path(path)
+        except UnsafePath as error:
+            raise UnsafePath(f"{INDEX_NAME}: {error}") from error

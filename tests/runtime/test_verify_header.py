@@ -74,7 +74,7 @@ BAD = [
     ("a length beyond the file", (100).to_bytes(8, "little") + b"{}", InvalidHeader, "header of 100 bytes"),
     ("an absurd length", b"\xff" * 16, InvalidHeader, "header of 18446744073709551615 bytes"),
     ("no JSON", encoded(b"{"), InvalidHeader, "not valid JSON"),
-    ("JSON nested without end", encoded(b"[" * 100_000), InvalidHeader, "not valid JSON"),
+    ("JSON nested without end", encoded(b"[" * 100_000), InvalidHeader, "nested deeper than 64"),
     ("text that is not UTF-8", encoded(b'{"\xff":1}'), InvalidHeader, "not valid JSON"),
     ("NaN, which is no JSON", encoded(b'{"a": NaN}'), InvalidHeader, "NaN"),
     ("a list", encoded([]), InvalidHeader, "expected an object"),
