@@ -1,4 +1,4 @@
-"""Makes the repositories of the corpus: a right decoder and a right encoder of a few kilobytes, and what spoils them."""
+"""Makes the repositories of the corpus: a right decoder and a right encoder of a few kilobytes, and their spoilings."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
