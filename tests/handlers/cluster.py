@@ -91,6 +91,21 @@ def move_end(api: FakeApiServer, job: str, ended: datetime) -> None:
     api.edit(JOBS, job, {"status": {"conditions": [{**failed, "lastTransitionTime": timestamp(ended)}]}})
 
 
+def fail_prepare(api: FakeApiServer, deployment: str, *, exit_code: int, reason: str, message: str) -> None:
+    """Play kubelet: the first pod's `prepare` has ended with a report, and is to be started again."""
+    body = api.all(DEPLOYMENTS)[deployment]
+    labels = body["spec"]["template"]["metadata"]["labels"]
+    ended = {"exitCode": exit_code, "message": f'{{"reason": "{reason}", "message": "{message}"}}'}
+    prepare = {
+        "name": "prepare",
+        "restartCount": 1,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": ended},
+    }
+    pod = {"metadata": {"name": f"{deployment}-0", "labels": labels, "ownerReferences": [owner(body)]}}
+    api.put(PODS, {**pod, "status": {"phase": "Pending", "initContainerStatuses": [prepare]}})
+
+
 def make_ready(api: FakeApiServer, deployment: str, *, ready: int = 1) -> None:
     """Play the Deployment controller: this many pods are ready."""
     body = api.all(DEPLOYMENTS)[deployment]
