@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any, cast
 
+from model_runtime.beginnings import BEGINNING_BYTES
 from model_runtime.errors import InvalidConfig, InvalidHeader, InvalidTensors
 from model_runtime.gguf_types import GGML_TYPES
-from model_runtime.safetensors_header import Tensor
+from model_runtime.safetensors_header import Tensor, other_format
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -63,6 +64,7 @@ def read_header(path: str, file_size: int, read: Callable[[int], bytes]) -> Gguf
     """Read the header through `read(count)`, which gives exactly `count` bytes from where the last call ended.
 
     Raises:
+        PickledWeights, PackedFile: the file is of another format, whatever its name.
         InvalidHeader: it is not well-formed, too long, or lies about a length.
         InvalidConfig: a number in the metadata is none.
         InvalidTensors: the tensors do not describe the rest of the file exactly.
@@ -108,6 +110,10 @@ class _Cursor:
         self.position = end
         return content
 
+    def rest(self, end: int) -> bytes:
+        """Return the bytes up to `end`, or to the end of the file when that comes first."""
+        return self.take(min(end, self._size) - self.position)
+
     def number(self, code: str) -> Any:  # noqa: ANN401 - of the type that `struct` gives for the code
         """Return the next number, little-endian."""
         return struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))[0]
@@ -142,7 +148,10 @@ class _Cursor:
 def _check_magic(cursor: _Cursor) -> None:
     magic = cursor.take(len(MAGIC))
     if magic != MAGIC:
-        raise cursor.invalid(f"{magic!r}: expected {MAGIC!r}, with which a GGUF file begins")
+        beginning = magic + cursor.rest(BEGINNING_BYTES)
+        raise other_format(cursor.path, beginning) or cursor.invalid(
+            f"{magic!r}: expected {MAGIC!r}, with which a GGUF file begins"
+        )
     version = cursor.number("I")
     if version and version & 0xFFFF == 0:
         raise cursor.invalid("a big-endian file: expected a little-endian one")

@@ -77,13 +77,14 @@ def read_header(path: str, file_size: int, read: Callable[[int], bytes]) -> tupl
     limit = min(MAX_HEADER_BYTES, file_size - LENGTH_BYTES)
     if length > limit:
         beginning = first + read(min(file_size, BEGINNING_BYTES) - LENGTH_BYTES)
-        raise _other_format(path, beginning) or InvalidHeader(
+        raise other_format(path, beginning) or InvalidHeader(
             f"{path}: header of {length} bytes in a file of {file_size}: expected at most {limit}"
         )
     return parse_header(path, read(length), file_size - LENGTH_BYTES - length)
 
 
-def _other_format(path: str, beginning: bytes) -> UnsafeFile | InvalidHeader | None:
+def other_format(path: str, beginning: bytes) -> UnsafeFile | InvalidHeader | None:
+    """Return why a file of weights that begins like this is none, where that can be told; GGUF asks it too."""
     if beginning.startswith(b"version https://git-lfs"):
         return InvalidHeader(f"{path}: a pointer of Git LFS: expected the file that it stands for")
     return foreign_binary(path, beginning)

@@ -1,5 +1,7 @@
 """The header of a GGUF file: what ggml's own writer writes is read, and what does not add up is refused."""
 
+import gzip
+import pickle
 import struct
 import tracemalloc
 from pathlib import Path
@@ -12,7 +14,16 @@ from gguf.constants import GGML_QUANT_SIZES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_runtime.errors import InvalidConfig, InvalidHeader, InvalidModel, InvalidTensors
+from model_runtime.errors import (
+    InvalidConfig,
+    InvalidHeader,
+    InvalidModel,
+    InvalidTensors,
+    ModelRuntimeError,
+    PackedFile,
+    PickledWeights,
+    UnsafeFile,
+)
 from model_runtime.fetch.source import read_exactly
 from model_runtime.gguf_header import MAX_HEADER_BYTES, GgufHeader, read_header
 from tests.runtime.gguf_files import (
@@ -198,6 +209,19 @@ def test_tensors_that_do_not_add_up_are_refused(sentence: str, content: bytes, s
     assert says in str(caught.value)
 
 
+FORMATS = [
+    (pickle.dumps(list(range(300))), PickledWeights, "m.gguf: its bytes are a pickle"),
+    (gzip.compress(gguf()), PackedFile, "m.gguf: its bytes are gzip"),
+    (b"version https://git-lfs.github.com/spec/v1\n", InvalidHeader, "a pointer of Git LFS"),
+]
+
+
+@pytest.mark.parametrize(("content", "reason", "says"), FORMATS, ids=["pickle", "gzip", "Git LFS"])
+def test_another_format_under_the_name_is_known(content: bytes, reason: type[ModelRuntimeError], says: str) -> None:
+    with pytest.raises(reason, match=says):
+        read(content)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_none_is_refused(value: float) -> None:
     with pytest.raises(InvalidConfig, match=r"llama.rope.freq_base is (nan|inf)"):
@@ -252,7 +276,7 @@ def _header_or_reason(content: bytes) -> None:
     """Tensors, if there are any, lie inside the file one after another and leave no more than padding."""
     try:
         header = read(content)
-    except InvalidModel:
+    except (InvalidModel, UnsafeFile):
         return
     position = header.data_begin
     for one in header.tensors:
