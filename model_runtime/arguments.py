@@ -13,6 +13,7 @@ from model_runtime.credentials import Credentials, check_not_in_clear
 from model_runtime.errors import CaBundleMissing, InvalidArgument
 from model_runtime.fetch.egress import Egress, read_egress
 from model_runtime.manifest import is_manifest_digest
+from model_runtime.selection import is_gguf
 
 SCHEMES = ("hf", "https", "http", "oci", "pvc", "s3")
 
@@ -43,6 +44,7 @@ class SourceArguments:
     digest: str | None = None
     endpoint: str | None = None
     region: str | None = None
+    file: str | None = None
     ca_bundle: Path | None = None
     credentials: Path | None = None
     ca_bundle_name: str | None = None
@@ -61,6 +63,8 @@ class SourceArguments:
         _check_uri(self.uri)
         if self.endpoint is not None and urlsplit(self.endpoint).scheme not in {"http", "https"}:
             raise InvalidArgument(f"--endpoint {self.endpoint!r}: expected http://host:port or https://host:port")
+        if self.file is not None and not is_gguf(self.file):
+            raise InvalidArgument(f"--file {self.file!r}: expected the name of a .gguf file in the folder")
         if self.digest is not None and not is_manifest_digest(self.digest):
             raise InvalidArgument(f"--digest {self.digest!r}: expected sha256:<64 lower-case hex digits>")
         if self.ca_bundle is not None and not self.ca_bundle.is_file():
@@ -112,7 +116,15 @@ def _check_uri(text: str) -> None:
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the source arguments and `--termination-log`."""
     parser.add_argument("--uri", required=True)
-    for flag in ("--revision", "--digest", "--endpoint", "--region", "--ca-bundle-name", "--credentials-name"):
+    for flag in (
+        "--revision",
+        "--digest",
+        "--endpoint",
+        "--region",
+        "--file",
+        "--ca-bundle-name",
+        "--credentials-name",
+    ):
         parser.add_argument(flag)
     for flag in ("--ca-bundle", "--credentials", "--claim"):
         parser.add_argument(flag, type=Path)
@@ -128,6 +140,7 @@ def source_arguments(namespace: argparse.Namespace) -> SourceArguments:
         digest=namespace.digest or None,
         endpoint=namespace.endpoint or None,
         region=namespace.region or None,
+        file=namespace.file or None,
         ca_bundle=namespace.ca_bundle,
         credentials=namespace.credentials,
         ca_bundle_name=namespace.ca_bundle_name or None,

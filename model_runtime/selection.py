@@ -4,10 +4,17 @@ Sources call `select` on the names they see, before any size or digest is asked 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from model_runtime.errors import InvalidModel, PackedFile, PickledWeights, RemoteCode, UnsupportedArchitecture
+from model_runtime.errors import (
+    InvalidModel,
+    PackedFile,
+    PickledWeights,
+    RemoteCode,
+    SourceNotFound,
+    UnsupportedArchitecture,
+)
 
 WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
@@ -38,6 +45,7 @@ _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 # The file holds config.json and tokenizer; what it lacks, or an own tokenizer.json, may lie beside it.
 _GGUF = re.compile(r"[^/]+\.gguf")
 _GGUF_PART = re.compile(r".+-\d{5}-of-\d{5}\.gguf")
+_MAX_LISTED = 8
 _BESIDE_GGUF = frozenset(
     {"chat_template.jinja", "chat_template.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
 )
@@ -61,10 +69,11 @@ def is_gguf(path: str) -> bool:
     return _GGUF.fullmatch(path) is not None
 
 
-def select(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths that belong to the model, sorted.
+def select(paths: Iterable[str], file: str | None = None) -> tuple[str, ...]:
+    """Return the paths that belong to the model, sorted; `file` names the GGUF file that is asked for.
 
     Raises:
+        SourceNotFound: the file that is asked for is not there.
         RemoteCode: a file whose name says that the model's loaders run it.
         PickledWeights: the only weights are pickled, which would run code when loaded.
         PackedFile: the only weights are in an archive.
@@ -75,25 +84,39 @@ def select(paths: Iterable[str]) -> tuple[str, ...]:
     found = frozenset(paths)
     if code := sorted(path for path in found if _CODE.fullmatch(path)):
         raise RemoteCode(f"{code[0][:200]!r}: by its name code that the model runs on, which is never run")
+    if file is not None:
+        return _select_gguf(found, file)
     selected = tuple(sorted(path for path in found if path in _NAMES or is_weights(path)))
     if not any(is_weights(path) for path in selected):
-        return _select_gguf(found)
+        return _select_gguf(found, _only_gguf(found))
     for name in ("config.json", "tokenizer.json"):
         if name not in found:
             raise InvalidModel(f"{name} is missing: expected it beside the weights")
     return selected
 
 
-def _select_gguf(paths: frozenset[str]) -> tuple[str, ...]:
+def _select_gguf(paths: frozenset[str], file: str) -> tuple[str, ...]:
+    if file not in paths:
+        raise SourceNotFound(f"{file}: no such file: there is {_listed(sorted(filter(is_gguf, paths))) or 'no GGUF'}")
+    if _GGUF_PART.fullmatch(file):
+        raise UnsupportedArchitecture(f"{file}: one of several parts: join them with llama-gguf-split --merge")
+    return tuple(sorted((file, *_BESIDE_GGUF & paths)))
+
+
+def _only_gguf(paths: frozenset[str]) -> str:
     found = sorted(filter(is_gguf, paths))
+    whole = [path for path in found if not _GGUF_PART.fullmatch(path)]
     if not found:
         raise _without_weights(paths)
-    if part := next(filter(_GGUF_PART.fullmatch, found), None):
-        raise UnsupportedArchitecture(f"{part}: one of several parts: join them with llama-gguf-split --merge")
-    if len(found) > 1:
-        listed = ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
-        raise InvalidModel(f"{listed}: expected one GGUF file: publish the one to serve in a folder of its own")
-    return tuple(sorted((*found, *_BESIDE_GGUF & paths)))
+    if len(whole) > 1:
+        raise InvalidModel(f"{len(whole)} GGUF files: name one of them in spec.model.file: {_listed(whole)}")
+    return (whole or found)[0]
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_MAX_LISTED]) + (
+        f" and {len(paths) - _MAX_LISTED} more" if len(paths) > _MAX_LISTED else ""
+    )
 
 
 def _without_weights(paths: frozenset[str]) -> Exception:

@@ -54,7 +54,7 @@ def folder_listing(arguments: SourceArguments) -> Iterator[Listing]:
         for part in path.split("/") if path else ():
             at = _enter(stack, at, part, arguments.uri)
         folder = _Folder(at, arguments.uri)
-        yield listing_by_digest(arguments.revision, folder.manifest(), folder.open)
+        yield listing_by_digest(arguments.revision, folder.manifest(arguments.file), folder.open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ class _Folder:
     descriptor: int
     uri: str
 
-    def manifest(self) -> Manifest:
+    def manifest(self, file: str | None) -> Manifest:
         """List the model's files with their digests: those of SHA256SUMS, if it is there, else those of their bytes."""
         try:
             sums = self._sums()
         except SourceNotFound:
-            paths = select(self._walk())
+            paths = select(self._walk(), file)
             with ThreadPoolExecutor(_PARALLEL_FILES) as pool:
                 return Manifest.of(pool.map(self._hashed, paths))
-        return Manifest.of(FileEntry(path, self._size(path), sums[path]) for path in select(sums))
+        return Manifest.of(FileEntry(path, self._size(path), sums[path]) for path in select(sums, file))
 
     @contextmanager
     def open(self, entry: FileEntry, offset: int, length: int | None = None) -> Iterator[Answer]:

@@ -38,7 +38,7 @@ def https_listing(arguments: SourceArguments) -> Iterator[Listing]:
             return open_range(client, url(entry.path), headers, offset, length)
 
         digests = _sums(client, url(SUMS_NAME), headers)
-        paths = select(digests)
+        paths = select(digests, arguments.file)
         with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
             sizes = pool.map(lambda path: content_length(client, url(path), headers), paths)
             entries = [FileEntry(path, size, digests[path]) for path, size in zip(paths, sizes, strict=True)]

@@ -50,7 +50,7 @@ def hub_listing(arguments: SourceArguments) -> Iterator[Listing]:
         raise SourceNotFound(f"{endpoint}/{repository}: the hub names no commit")
     commit = info.sha
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    manifest = Manifest.of(_entry(siblings[path]) for path in select(siblings))
+    manifest = Manifest.of(_entry(siblings[path]) for path in select(siblings, arguments.file))
     with make_client(arguments) as client:
 
         def open_file(entry: FileEntry, offset: int, length: int | None = None) -> AbstractContextManager[Answer]:

@@ -56,7 +56,9 @@ def oci_listing(arguments: SourceArguments) -> Iterator[Listing]:
         repository = _Repository(client, url, login, _challenge(client, f"{url}/manifests/{reference}"))
         revision, document = _pinned(repository, reference)
         files = layer_files(url, document)
-        yield Listing(revision, Manifest.of(files[path] for path in select(files)), repository.open_file)
+        yield Listing(
+            revision, Manifest.of(files[path] for path in select(files, arguments.file)), repository.open_file
+        )
 
 
 def _challenge(client: httpx.Client, url: str) -> Challenge | None:

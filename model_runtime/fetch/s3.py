@@ -60,7 +60,7 @@ def s3_listing(arguments: SourceArguments) -> Iterator[Listing]:
     with trusted_file(arguments.ca_bundle) as trusted, closing(make_client(arguments, trusted)) as client:
         folder = _Folder(client, uri.netloc, prefix)
         with reasons(arguments.uri):
-            manifest = _manifest(folder)
+            manifest = _manifest(folder, arguments.file)
         yield listing_by_digest(arguments.revision, manifest, folder.open)
 
 
@@ -94,14 +94,14 @@ def _chunks(stream: HTTPResponse) -> Chunks:
         yield chunk
 
 
-def _manifest(folder: _Folder) -> Manifest:
+def _manifest(folder: _Folder, file: str | None) -> Manifest:
     """List the model's objects with their digests: those of SHA256SUMS, if it is there, else the objects' own."""
     sizes = _sizes(folder)
     if SUMS_NAME in sizes:
         sums = _sums(folder, sizes[SUMS_NAME])
-        digests = {path: sums[path] for path in select(sums)}
+        digests = {path: sums[path] for path in select(sums, file)}
     else:
-        digests = {path: _checksum(folder, path) for path in select(sizes)}
+        digests = {path: _checksum(folder, path) for path in select(sizes, file)}
     if missing := sorted(digests.keys() - sizes.keys()):
         raise SourceNotFound(f"{folder}: {missing[0]} is in {SUMS_NAME} but there is no such object")
     return Manifest.of(FileEntry(path, sizes[path], digest) for path, digest in digests.items())

@@ -11,7 +11,7 @@ from model_runtime import prepare, resolve
 from model_runtime.engines import llama
 from model_runtime.engines.placement import Placement
 from model_runtime.engines.tokenizer import load_tokenizer
-from model_runtime.errors import InvalidModel, UnsupportedArchitecture
+from model_runtime.errors import InvalidModel, ModelRuntimeError, SourceNotFound, UnsupportedArchitecture
 from model_runtime.selection import select
 from tests.runtime.fetch.tiny import chat_model, with_sums
 from tests.runtime.tiny_gguf import tiny_gguf
@@ -22,11 +22,11 @@ CPU = Placement(torch.device("cpu"), torch.float32)
 DOCUMENTS = {"config.json", "tokenizer.json", "tokenizer_config.json"}
 
 
-def run(files: Mapping[str, bytes], folder: Path, task: str = "Chat") -> tuple[int, dict[str, object]]:
+def run(files: Mapping[str, bytes], folder: Path, *arguments: str, task: str = "Chat") -> tuple[int, dict[str, object]]:
     """Resolve and, where that went well, prepare; return the exit code and the last report."""
     log = folder / "termination-log"
     with serving(WebServer({f"/{path}": content for path, content in with_sums(files).items()})) as web:
-        source = ("--uri", web.url, "--termination-log", str(log))
+        source = ("--uri", web.url, "--termination-log", str(log), *arguments)
         if code := resolve.main(source):
             return code, json.loads(log.read_text())
         digest = json.loads(log.read_text())["digest"]
@@ -98,11 +98,46 @@ def test_the_files_of_a_gguf_model(sentence: str, paths: list[str], selected: li
     assert list(select(paths)) == wanted
 
 
-def test_several_files_are_refused_with_their_names() -> None:
-    with pytest.raises(InvalidModel, match=r"^a.gguf, b.gguf, c.gguf, d.gguf and 1 more: expected one GGUF file"):
-        select(["b.gguf", "a.gguf", "c.gguf", "e.gguf", "d.gguf"])
+PARTS = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]
+NOT_SELECTED: list[tuple[str, list[str], str | None, type[ModelRuntimeError], str]] = [
+    (
+        "several files",
+        ["b.gguf", "a.gguf"],
+        None,
+        InvalidModel,
+        "2 GGUF files: name one of them in spec.model.file: a.gguf, b.g",
+    ),
+    ("very many files", [f"{n:03}.gguf" for n in range(99)], None, InvalidModel, "006.gguf, 007.gguf and 91 more"),
+    ("only parts", PARTS, None, UnsupportedArchitecture, "m-00001-of-00002.gguf: one of several parts"),
+    (
+        "a part by its name",
+        [*PARTS, "n.gguf"],
+        PARTS[1],
+        UnsupportedArchitecture,
+        "m-00002-of-00002.gguf: one of several",
+    ),
+    ("a name that is not there", ["a.gguf"], "b.gguf", SourceNotFound, "b.gguf: no such file: there is a.gguf"),
+    ("a name beside safetensors", ["model.safetensors"], "b.gguf", SourceNotFound, "there is no GGUF"),
+]
 
 
-def test_a_file_in_parts_is_refused() -> None:
-    with pytest.raises(UnsupportedArchitecture, match=r"m-00001-of-00002.gguf: one of several parts"):
-        select(["m-00002-of-00002.gguf", "m-00001-of-00002.gguf"])
+@pytest.mark.parametrize(
+    ("sentence", "paths", "file", "reason", "says"), NOT_SELECTED, ids=[case[0] for case in NOT_SELECTED]
+)
+def test_what_is_not_one_file_is_refused(
+    sentence: str, paths: list[str], file: str | None, reason: type[ModelRuntimeError], says: str
+) -> None:
+    with pytest.raises(reason) as caught:
+        select(paths, file)
+    assert says in str(caught.value)
+
+
+def test_one_of_several_files_is_served_by_its_name(tmp_path: Path) -> None:
+    files = {"Q4.gguf": b"never read", "Q8.gguf": tiny_gguf(), **chat_model()}
+    assert run(files, tmp_path, "--file", "Q8.gguf")[0] == 0
+    assert {path.name for path in (tmp_path / "weights").iterdir() if path.suffix == ".gguf"} == {"Q8.gguf"}
+
+
+def test_a_name_that_is_no_file_of_the_folder_is_refused(tmp_path: Path) -> None:
+    code, report = run(TINY, tmp_path, "--file", "../m.gguf")
+    assert (code, report["reason"]) == (3, "InvalidArgument")

@@ -25,6 +25,7 @@ URI_PATTERN = (
     r"|pvc://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[.]?[^\s?#/.][^\s?#/]*)*)$"
 )
 CLAIM_SCHEME = "pvc://"
+GGUF_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*\.gguf$"
 CA_BUNDLE_KEY = "ca.crt"
 CONFIG_MAP_KEY_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 URI_FORMS = (
@@ -127,6 +128,9 @@ class Model(ApiType):
     )
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = Field(
         default=None, description="Digest that the manifest of the model's files must have; anything else is refused."
+    )
+    file: Annotated[str, Field(pattern=GGUF_PATTERN, max_length=255)] | None = Field(
+        default=None, description="The GGUF file to serve, by its name, where the folder has several."
     )
     source: Source | None = Field(default=None, description="How to reach the place that the URI names.")
     credentials: Credentials | None = Field(

@@ -109,6 +109,7 @@ class ModelSource:
     credentials_secret: str | None
     ca_bundle: CaBundle | None
     claim: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from nereid_operator.plan.ir import CaBundle, Egress, Placement, Proxy, Workload
 HASH_DIGITS = 8
 _LATER = (
     *("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity"),
-    *("cache", "claim"),
+    *("cache", "claim", "file"),
 )
 
 

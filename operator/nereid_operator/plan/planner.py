@@ -164,6 +164,7 @@ def _source(model: Model, platform: Platform, *, revision: str | None, digest: s
         # The platform's certificates need not be in a namespace whose models contact nobody.
         ca_bundle=_ca_bundle(model) or (None if claim else platform.ca_bundle),
         claim=claim,
+        file=model.file,
     )
 
 

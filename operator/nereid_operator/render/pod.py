@@ -58,6 +58,7 @@ def source_arguments(source: ModelSource) -> list[str]:
         "--digest": source.digest,
         "--endpoint": source.endpoint,
         "--region": source.region,
+        "--file": source.file,
         "--ca-bundle": f"{CA_BUNDLE_FOLDER}/{CA_BUNDLE_FILE}" if source.ca_bundle else None,
         "--ca-bundle-name": _named(source.ca_bundle) if source.ca_bundle else None,
         "--credentials": CREDENTIALS_PATH if source.credentials_secret else None,
