@@ -4,6 +4,7 @@ Kubernetes mounts each key as a file. `hosts` is required: who may name a Secret
 it sent to a host of his own. Values are read only here, and no message repeats one.
 """
 
+import base64
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -13,11 +14,16 @@ from urllib.parse import urlsplit
 from model_runtime.errors import CredentialsMissing, CredentialsRefused, InvalidArgument
 from model_runtime.fetch.egress import is_entry, is_within, plain_host
 
-HOSTS = "hosts"
+HOSTS, USERNAME, PASSWORD = "hosts", "username", "password"
 # What a header can carry as it is: anything else would be refused later, by a library that repeats the value.
-_IN_HEADERS = re.compile(r"[!-~]+")
-# Encoded before they are sent.
-_ENCODED = frozenset({"username", "password"})
+_IN_HEADERS = re.compile(r"[!-~]+"), "one line of printable ASCII characters without spaces"
+# Encoded before they are sent, with a colon in between.
+_FORMS = {
+    USERNAME: (re.compile(r"[^:\x00-\x1f\x7f]+"), "one line without a colon"),
+    PASSWORD: (re.compile(r"[^\x00-\x1f\x7f]+"), "one line"),
+}
+# A shorter one would be found in any text.
+_LEAST_HIDDEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +51,13 @@ class Credentials:
         try:
             text = (self.folder / key).read_bytes().decode().strip()
         except UnicodeDecodeError:
-            text = "\n"
-        right = text.isprintable() if key in _ENCODED else _IN_HEADERS.fullmatch(text)
+            # Not as its cause: that exception holds the bytes.
+            raise InvalidArgument(f"{self.name}: key {key!r}: expected text in UTF-8") from None
         if not text:
             raise CredentialsMissing(f"{self.name}: key {key!r} is empty")
-        if not right:
-            wanted = "printable characters" if key in _ENCODED else "printable ASCII characters without spaces"
-            raise InvalidArgument(f"{self.name}: key {key!r}: expected one line of {wanted}")
+        form, wanted = _FORMS.get(key, _IN_HEADERS)
+        if not form.fullmatch(text):
+            raise InvalidArgument(f"{self.name}: key {key!r}: expected {wanted}")
         return text
 
     def check_host(self, url: str) -> None:
@@ -90,6 +96,24 @@ class Credentials:
         """Return what is missing; a Secret that is not there is mounted as an empty folder."""
         keys = ", ".join(sorted(self.keys()))
         return f"{self.name} has no key {key!r}, only {keys}" if keys else f"{self.name} is not there, or is empty"
+
+
+def without_credentials(text: str, folder: Path) -> str:
+    """Return the text with dots for what is in a mounted Secret, which a server may have sent back to be repeated."""
+    for hidden in sorted(_hidden(folder), key=len, reverse=True):
+        text = re.sub(re.escape(hidden), "…", text, flags=re.IGNORECASE)
+    return text
+
+
+def _hidden(folder: Path) -> set[str]:
+    """Return everything in the folder that no message may repeat; nothing where none can be read."""
+    try:
+        contents = {path.name: path.read_text(errors="replace").strip() for path in folder.iterdir() if path.is_file()}
+    except OSError:
+        return set()
+    account = f"{contents.get(USERNAME, '')}:{contents.get(PASSWORD, '')}"
+    values = {content for key, content in contents.items() if key not in {HOSTS, USERNAME}}
+    return {value for value in (*values, base64.b64encode(account.encode()).decode()) if len(value) >= _LEAST_HIDDEN}
 
 
 def check_not_in_clear(url: str) -> None:

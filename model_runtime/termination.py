@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from model_runtime.credentials import without_credentials
 from model_runtime.errors import ModelRuntimeError
 
 # The kubelet cuts the message here, and cut JSON is no JSON.
@@ -29,8 +30,19 @@ def run(argv: Sequence[str], command: Callable[[Sequence[str]], Result]) -> int:
             result, exit_code = command(argv), 0
     except ModelRuntimeError as error:
         result, exit_code = failure(error), error.exit_code
-    write(result, termination_log(argv))
+    write(_presentable(result, argv), termination_log(argv))
     return exit_code
+
+
+def _presentable(result: Result, argv: Sequence[str]) -> Result:
+    """Return the result without anything of the Secret that `--credentials` names."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--credentials", type=Path)
+    folder: Path | None = parser.parse_known_args(argv)[0].credentials
+    if folder is None:
+        return result
+    shown = {name: without_credentials(value, folder) for name, value in result.items() if isinstance(value, str)}
+    return {**result, **shown}
 
 
 @contextlib.contextmanager

@@ -93,6 +93,9 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
         raise InvalidArgument(f"--uri hf://{repository}: {error}") from error
     except httpx.InvalidURL as error:
         raise InvalidArgument(f"{what}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Whatever the library stumbles over while it reads the answer.
+        raise SourceUnreachable(f"{what}: the answer describes no repository: {type(error).__name__}") from error
     except (httpx.HTTPError, OSError) as error:
         raise SourceUnreachable(f"{what}: {type(error).__name__}: {error}") from error
     finally:
