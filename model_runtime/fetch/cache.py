@@ -26,6 +26,8 @@ from model_runtime.manifest import FileEntry, Manifest
 POLL_SECONDS = 0.5
 # A holder writes every second; one that was silent for so long is frozen, or its node is gone.
 STALLED_SECONDS = 60.0
+# One to notice damage, one to fetch what was damaged, one for what others do meanwhile.
+_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def fetch_through(cache: Cache | None, fetch: Fetch) -> Manifest:
 
 
 def _fetch(cache: Cache, folder: CacheFolder, fetch: Fetch) -> Manifest:
-    while True:
+    for _ in range(_TURNS):
         with _turn(cache, folder, fetch) as held:
             if held.mode is Mode.EXCLUSIVE:
                 with beating(held.descriptor, fetch.progress):
@@ -92,6 +94,7 @@ def _fetch(cache: Cache, folder: CacheFolder, fetch: Fetch) -> Manifest:
             if manifest is not None and _copy(cache, folder, fetch, manifest):
                 cache.say("cache: the model is whole in it, its source was asked for nothing")
                 return manifest
+    raise CacheError("it is damaged again and again")
 
 
 @contextmanager

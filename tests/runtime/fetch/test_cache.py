@@ -157,6 +157,16 @@ def test_a_blob_that_is_not_a_file_of_the_right_size_is_replaced(
     assert pods.asked() == 0
 
 
+def test_a_cache_that_somebody_spoils_again_and_again_fails_nothing(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods.start()
+    (pods.cache / BLOB).write_bytes(bytes(len(CONTENT)))
+    monkeypatch.setattr(folder_module.CacheFolder, "drop", lambda *_: None)
+    assert pods.start() == 0
+    assert "cache: not used: it is damaged again and again" in pods.said
+
+
 def test_a_source_that_is_down_costs_nothing_of_what_the_cache_has(pods: Pods) -> None:
     pods.start()
     (pods.cache / BLOB).unlink()
