@@ -19,8 +19,17 @@ from model_runtime.errors import ModelRuntimeError
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.selection import select
 from model_runtime.verify import Task
-from tests.runtime.corpus import of_code, of_config, of_documents, of_formats, of_headers, of_paths, of_tensors
-from tests.runtime.corpus.good import GOOD
+from tests.runtime.corpus import (
+    good,
+    of_code,
+    of_config,
+    of_documents,
+    of_formats,
+    of_gguf,
+    of_headers,
+    of_paths,
+    of_tensors,
+)
 from tests.runtime.corpus.rows import Bad, Files, Good
 from tests.stack.webserver import WebServer, serving
 
@@ -29,10 +38,12 @@ BAD = [
     *of_config.BAD,
     *of_documents.BAD,
     *of_formats.BAD,
+    *of_gguf.BAD,
     *of_headers.BAD,
     *of_paths.BAD,
     *of_tensors.BAD,
 ]
+GOOD = [*good.GOOD, *of_gguf.GOOD]
 Report = tuple[int, dict[str, object]]
 CPU = Placement(torch.device("cpu"), torch.float32)
 
