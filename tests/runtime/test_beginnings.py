@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_runtime.beginnings import BEGINNING_BYTES, check_beginning, foreign_binary
@@ -111,11 +111,13 @@ def test_broken_json_is_no_pickle(text: bytes) -> None:
     assert foreign_binary("config.json", text) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=BEGINNING_BYTES) | st.sampled_from([row[1] for row in PICKLES + OLD_PICKLES + PACKED]))
 def test_any_bytes_give_an_answer(content: bytes) -> None:
     assert isinstance(foreign_binary("a", content[:BEGINNING_BYTES]), UnsafeFile | None)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_is_taken_for_another_file(text: str) -> None:
     try:

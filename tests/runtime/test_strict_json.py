@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_runtime.documents import parse_document
@@ -58,6 +58,7 @@ def test_what_passes_is_what_json_means(sentence: str, content: bytes) -> None:
     assert parse_document("config.json", content) == json.loads(content)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200)
     | st.text(max_size=100).map(str.encode)
