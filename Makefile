@@ -38,7 +38,7 @@ test: test-fast test-e2e test-faults ## Every test; the clusters are taken down 
 test-fast: venv ## Unit, golden, handlers and runtime tests; no cluster
 	python -m tests.cluster binaries
 	pytest tests/unit tests/golden tests/handlers -n 2
-	pytest tests/runtime
+	pytest tests/runtime tests/fuzz -m "not soak"
 
 test-e2e: venv ## End-to-end tests on a real Kubernetes
 	$(call e2e,not soak)
@@ -46,7 +46,8 @@ test-e2e: venv ## End-to-end tests on a real Kubernetes
 test-faults: venv ## Kills, cuts and contradictions between operators and a real API server
 	$(call faults,not soak,-n 4 --dist loadgroup)
 
-soak: venv ## The long tests: every kill, twenty stops of 30 s, a thousand changes of specs, fifty on real pods
+soak: venv ## The long tests: a million inputs to each parser of headers, every kill, twenty stops of 30 s, a thousand changes of specs, fifty on real pods
+	pytest tests/fuzz -m soak
 	$(call faults,soak)
 	$(call e2e,soak)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.targets import TARGETS
+
 REPOSITORY = Path(__file__).parents[2]
-TARGETS = ("beginnings", "gguf", "safetensors", "safetensors-header")
 SECONDS = 600
 
 
@@ -19,12 +20,12 @@ def fuzz(target: str, runs: int, folder: Path) -> None:
     assert f"stat::number_of_executed_units: {runs}" in done.stderr
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", sorted(TARGETS))
 def test_no_input_breaks_the_parser(target: str, tmp_path: Path) -> None:
     fuzz(target, 20_000, tmp_path)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", sorted(TARGETS))
 def test_no_input_of_a_million_breaks_the_parser(target: str, tmp_path: Path) -> None:
     fuzz(target, 1_000_000, tmp_path)
