@@ -4,11 +4,11 @@ Keys are those of https://github.com/ggml-org/ggml (docs/gguf.md, "Standardized 
 architecture that is not known here is refused: it may change what the model computes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_runtime.errors import InvalidConfig, UnsupportedArchitecture
-from model_runtime.gguf_header import GgufHeader, Value
+from model_runtime.gguf_header import GgufHeader, Value, shown
 
 ARCHITECTURES: Mapping[str, str] = {"llama": "LlamaForCausalLM"}
 
@@ -38,6 +38,7 @@ _ALLOWED: Mapping[str, tuple[Value, ...]] = {
 # The head's size once more; and what says something about a scaling that `_ALLOWED` excludes.
 _HEAD_SIZES = ("attention.value_length", "rope.dimension_count")
 _WITHOUT_EFFECT = ("rope.scaling.finetuned", "rope.scaling.original_context_length")
+# The end of a text, of a turn, of a message to a tool.
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
@@ -64,8 +65,8 @@ def config_of(path: str, header: GgufHeader) -> dict[str, Any]:
         "hidden_act": "silu",
         "tie_word_embeddings": all(tensor.name != "output.weight" for tensor in header.tensors),
         "vocab_size": len(tokens) if isinstance(tokens, list) else None,
-        "bos_token_id": metadata.get("tokenizer.ggml.bos_token_id"),
-        "eos_token_id": _end_ids(path, metadata),
+        "bos_token_id": next(iter(_token_ids(path, metadata, ("bos_token_id",))), None),
+        "eos_token_id": _token_ids(path, metadata, _END_KEYS),
     }
     config |= {
         field: _number(path, f"{architecture}.{key}", below[key]) for key, field in _FIELDS.items() if key in below
@@ -77,13 +78,13 @@ def config_of(path: str, header: GgufHeader) -> dict[str, Any]:
 def _architecture(path: str, metadata: Mapping[str, Value]) -> str:
     kind, architecture = metadata.get("general.type", "model"), metadata.get("general.architecture")
     if kind != "model":
-        raise UnsupportedArchitecture(f"{path}: general.type is {kind!r:.80}: expected 'model', a whole one")
-    if metadata.get("split.count", 1) not in {0, 1}:
+        raise UnsupportedArchitecture(f"{path}: general.type is {shown(kind)}: expected 'model', a whole one")
+    if metadata.get("split.count", 1) not in (0, 1):  # a list is no member of a set
         raise UnsupportedArchitecture(
-            f"{path}: split.count is {metadata['split.count']!r:.80}: expected a model in one file"
+            f"{path}: split.count is {shown(metadata['split.count'])}: expected a model in one file"
         )
     if not isinstance(architecture, str):
-        raise InvalidConfig(f"{path}: general.architecture is {architecture!r:.80}: expected its name")
+        raise InvalidConfig(f"{path}: general.architecture is {shown(architecture)}: expected its name")
     if architecture not in ARCHITECTURES:
         supported = " or ".join(ARCHITECTURES)
         raise UnsupportedArchitecture(
@@ -97,14 +98,14 @@ def _check_known(path: str, architecture: str, below: Mapping[str, Value]) -> No
         name = f"{path}: {architecture}.{key[:80]}"
         if key in _ALLOWED and value not in _ALLOWED[key]:
             allowed = " or ".join(map(repr, _ALLOWED[key]))
-            raise UnsupportedArchitecture(f"{name} is {value!r:.80}: supported is {allowed}")
+            raise UnsupportedArchitecture(f"{name} is {shown(value)}: supported is {allowed}")
         if key not in {*_FIELDS, *_ALLOWED, *_HEAD_SIZES, *_WITHOUT_EFFECT}:
-            raise UnsupportedArchitecture(f"{name} is {value!r:.80}: the engine has no such setting")
+            raise UnsupportedArchitecture(f"{name} is {shown(value)}: the engine has no such setting")
 
 
 def _number(path: str, key: str, value: Value) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidConfig(f"{path}: {key} is {value!r:.80}: expected one number")
+        raise InvalidConfig(f"{path}: {key} is {shown(value)}: expected one number")
     return value
 
 
@@ -119,7 +120,6 @@ def _set_head_size(path: str, architecture: str, below: Mapping[str, Value], con
                 )
 
 
-def _end_ids(path: str, metadata: Mapping[str, Value]) -> list[int]:
-    """Return the tokens that end a text, a turn or a message to a tool."""
-    keys = [f"tokenizer.ggml.{key}" for key in _END_KEYS]
+def _token_ids(path: str, metadata: Mapping[str, Value], names: Sequence[str]) -> list[int]:
+    keys = [f"tokenizer.ggml.{name}" for name in names]
     return sorted({int(_number(path, key, metadata[key])) for key in keys if key in metadata})

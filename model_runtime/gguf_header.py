@@ -83,6 +83,13 @@ def read_header(path: str, file_size: int, read: Callable[[int], bytes]) -> Gguf
     return GgufHeader(metadata, data, cursor.position)
 
 
+def shown(value: Value | None) -> str:
+    """Return a value for a message: arrays may be as large as the header."""
+    if isinstance(value, str):
+        return repr(value[:80])
+    return repr(value) if value is None or isinstance(value, int | float) else f"an array of {len(value)}"
+
+
 class _Cursor:
     """Reads values one after another, never past the end of the file and never past what a header may hold."""
 
@@ -212,7 +219,7 @@ def _check_bools(cursor: _Cursor, key: str, numbers: Sequence[Any]) -> None:
 def _alignment(path: str, metadata: Mapping[str, Value]) -> int:
     alignment = metadata.get("general.alignment", 32)
     if type(alignment) is not int or not 8 <= alignment <= _MAX_ALIGNMENT or alignment & (alignment - 1):
-        raise InvalidHeader(f"{path}: general.alignment is {alignment!r:.40}: expected a power of two from 8")
+        raise InvalidHeader(f"{path}: general.alignment is {shown(alignment)}: expected a power of two from 8")
     return alignment
 
 

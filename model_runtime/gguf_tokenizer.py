@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from model_runtime.errors import InvalidConfig, InvalidModel, UnsupportedArchitecture
-from model_runtime.gguf_header import Value
+from model_runtime.gguf_header import Value, shown
 
 Json = dict[str, Any]
 
@@ -96,7 +96,7 @@ def tokenizer_config_of(path: str, metadata: Mapping[str, Value]) -> Json:
     config = {name: _special(path, metadata, tokens, f"{name}_id") for name in ("bos_token", "eos_token")}
     template = metadata.get("tokenizer.chat_template")
     if not isinstance(template, str | None):
-        raise InvalidModel(f"{path}: tokenizer.chat_template is {template!r:.80}: expected a text")
+        raise InvalidModel(f"{path}: tokenizer.chat_template is {shown(template)}: expected a text")
     return {name: text for name, text in (config | {"chat_template": template}).items() if text is not None}
 
 
@@ -104,10 +104,10 @@ def _words(path: str, metadata: Mapping[str, Value]) -> _Words:
     kind, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
     beside = "put the model's tokenizer.json beside the file"
     if kind != "gpt2":
-        raise UnsupportedArchitecture(f"{path}: tokenizer.ggml.model is {kind!r:.80}: supported is 'gpt2': {beside}")
+        raise UnsupportedArchitecture(f"{path}: tokenizer.ggml.model is {shown(kind)}: supported is 'gpt2': {beside}")
     if not isinstance(pre, str) or pre not in _WORDS:
         raise UnsupportedArchitecture(
-            f"{path}: tokenizer.ggml.pre is {pre!r:.80}: supported are {', '.join(sorted(_WORDS))}: {beside}"
+            f"{path}: tokenizer.ggml.pre is {shown(pre)}: supported are {', '.join(sorted(_WORDS))}: {beside}"
         )
     if metadata.get("tokenizer.ggml.add_space_prefix"):
         raise UnsupportedArchitecture(f"{path}: tokenizer.ggml.add_space_prefix is true: supported is false: {beside}")
@@ -119,7 +119,7 @@ def _list(path: str, metadata: Mapping[str, Value], name: str) -> Sequence[Any]:
     value = metadata.get(f"tokenizer.ggml.{name}")
     wanted = "numbers" if name == "token_type" else "texts"
     if isinstance(value, str | int | float | None) or isinstance(value, list) is (wanted == "numbers"):
-        raise InvalidModel(f"{path}: tokenizer.ggml.{name} is {value!r:.80}: expected an array of {wanted}")
+        raise InvalidModel(f"{path}: tokenizer.ggml.{name} is {shown(value)}: expected an array of {wanted}")
     if wanted == "texts" and not all(isinstance(one, str) for one in value):
         raise InvalidModel(f"{path}: tokenizer.ggml.{name}: expected an array of texts")
     return cast("Sequence[Any]", value)
@@ -141,7 +141,7 @@ def _merge(path: str, merge: str, vocabulary: Mapping[str, int]) -> list[str]:
     # A token may begin with a space of its own; no other has one, as bytes are written as letters.
     left, _, right = merge[1:].partition(" ")
     parts = [merge[:1] + left, right]
-    if any(part not in vocabulary for part in (*parts, "".join(parts))):
+    if not all(parts) or any(part not in vocabulary for part in (*parts, "".join(parts))):
         raise InvalidModel(f"{path}: tokenizer.ggml.merges: {merge[:80]!r}: expected two tokens that make a third")
     return parts
 
@@ -156,7 +156,7 @@ def _special(path: str, metadata: Mapping[str, Value], tokens: Sequence[str], na
     if index is None:
         return None
     if type(index) is not int or not 0 <= index < len(tokens):
-        raise InvalidConfig(f"{path}: tokenizer.ggml.{name} is {index!r:.80}: expected one of {len(tokens)} tokens")
+        raise InvalidConfig(f"{path}: tokenizer.ggml.{name} is {shown(index)}: expected one of {len(tokens)} tokens")
     return tokens[index]
 
 

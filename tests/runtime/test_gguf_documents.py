@@ -1,12 +1,15 @@
 """The documents that a GGUF file stands for: the real one's are those of the published model, others are refused."""
 
 import json
+from array import array
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from model_runtime.errors import InvalidConfig, InvalidModel, ModelRuntimeError, UnsupportedArchitecture
@@ -16,7 +19,7 @@ from model_runtime.gguf_header import GgufHeader, read_header
 from model_runtime.gguf_tensors import llama_tensors
 from tests.runtime.models import smollm2_gguf
 from tests.runtime.reference import CHAT_PROMPTS
-from tests.runtime.tiny_gguf import TOKENS, WIDTH, tensor, tensors, tiny_gguf
+from tests.runtime.tiny_gguf import METADATA, TOKENS, WIDTH, tensor, tensors, tiny_gguf
 
 
 def header(content: bytes) -> GgufHeader:
@@ -136,7 +139,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[ModelRuntimeError], str]] = [
         "dimension_count is 64",
     ),
     ("values of another size", {"llama.attention.value_length": 32}, UnsupportedArchitecture, "supported is 32"),
-    ("heads for each layer", {"llama.attention.head_count": [4, 4]}, InvalidConfig, "expected one number"),
+    ("heads for each layer", {"llama.attention.head_count": [4] * 99}, InvalidConfig, "is an array of 99: expected one"),
     ("a size that is true", {"llama.block_count": True}, InvalidConfig, "llama.block_count is True"),
     (
         "a tokenizer of another kind",
@@ -154,7 +157,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[ModelRuntimeError], str]] = [
     ("no way to cut words", {"tokenizer.ggml.pre": None}, UnsupportedArchitecture, "pre is None"),
     ("a space before texts", {"tokenizer.ggml.add_space_prefix": True}, UnsupportedArchitecture, "add_space_prefix"),
     ("no tokens", {"tokenizer.ggml.tokens": None}, InvalidModel, "tokens is None: expected an array of texts"),
-    ("tokens that are numbers", {"tokenizer.ggml.tokens": [1, 2]}, InvalidModel, "expected an array of texts"),
+    ("tokens that are numbers", {"tokenizer.ggml.tokens": [1, 2]}, InvalidModel, "tokens is an array of 2: expected an array of t"),
     ("types that are texts", {"tokenizer.ggml.token_type": ["a"]}, InvalidModel, "expected an array of numbers"),
     ("fewer types than tokens", {"tokenizer.ggml.token_type": [1]}, InvalidModel, "has 1 elements: expected 261"),
     ("a token that is there twice", {"tokenizer.ggml.tokens": ["a", *TOKENS[1:]]}, InvalidModel, "'a' is there twice"),
@@ -201,3 +204,23 @@ def test_a_format_without_numbers_is_refused() -> None:
     integers = tensor(np.random.default_rng(1), (WIDTH,), GGMLQuantizationType.I8)
     with pytest.raises(UnsupportedArchitecture, match="is stored as I8: supported are F32, F16, BF16, "):
         llama_tensors("m.gguf", header(tiny_gguf(changed={"output_norm.weight": integers})))
+
+
+scalars = st.none() | st.booleans() | st.integers(-1, 300) | st.floats(allow_nan=False) | st.text(max_size=4)
+values = scalars | st.lists(scalars, max_size=3) | st.lists(st.integers(0, 9), max_size=3).map(lambda n: array("i", n))
+TYPES = array("i", METADATA["tokenizer.ggml.token_type"])
+KEYS = sorted({*METADATA, *(f"tokenizer.ggml.{name}" for name in ("add_bos_token", "add_eos_token", "eot_token_id"))})
+
+
+@given(
+    st.dictionaries(st.sampled_from([*KEYS, "general.type", "split.count", "llama.vocab_size"]), values, max_size=3),
+    st.sets(st.sampled_from(["tokenizer.json", "tokenizer_config.json"])),
+)
+def test_any_metadata_gives_documents_or_a_reason(changed: dict[str, Any], present: set[str]) -> None:
+    metadata = {**METADATA, "general.architecture": "llama", "tokenizer.ggml.token_type": TYPES, **changed}
+    given_header = GgufHeader({key: value for key, value in metadata.items() if value is not None}, (), 0)
+    try:
+        documents = derived_documents("m.gguf", given_header, present)
+    except ModelRuntimeError:
+        return
+    assert json.loads(json.dumps(documents)) == documents
