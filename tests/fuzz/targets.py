@@ -1,6 +1,7 @@
 """What is fuzzed: each target takes any bytes, and fails by any exception but a refusal with its reason."""
 
 import io
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ from safetensors import deserialize
 from model_runtime import gguf_header, safetensors_header
 from model_runtime.beginnings import foreign_binary
 from model_runtime.errors import ModelRuntimeError
+from model_runtime.gguf_documents import derived_documents
+from model_runtime.gguf_tensors import llama_tensors
 from tests.runtime.corpus.building import encoded, llama_shapes, safetensors, written
 from tests.runtime.gguf_files import array_of, gguf, info, pair, text
+from tests.runtime.tiny_gguf import METADATA, header_only
 
 PATH = "model"
 # GGUF's numbers of the kinds string and array.
@@ -63,6 +67,17 @@ def read_gguf(content: bytes) -> None:
     assert header.data_begin + position <= len(content)
 
 
+def translate_gguf(content: bytes) -> None:
+    """Read a file and make the documents of it: what passes can be written as JSON and read back."""
+    try:
+        header = gguf_header.read_header(PATH, len(content), io.BytesIO(content).read)
+        documents = derived_documents(PATH, header, ())
+        llama_tensors(PATH, header)
+    except ModelRuntimeError:
+        return
+    assert json.loads(json.dumps(documents)) == documents
+
+
 def name_format(content: bytes) -> None:
     """Tell a foreign format from its beginning."""
     foreign_binary(PATH, content)
@@ -79,10 +94,14 @@ _GGUF = gguf(
     [info("token_embd.weight")],
     bytes(32),
 )
+_SMALL = {**METADATA, "tokenizer.ggml.tokens": ["h", "e", "he"], "tokenizer.ggml.token_type": [1, 1, 3]}
+_SMALL |= {"tokenizer.ggml.merges": ["h e"], "tokenizer.ggml.bos_token_id": 2, "tokenizer.ggml.eos_token_id": 2}
+_MODEL = header_only(_SMALL)
 
 TARGETS: Mapping[str, Target] = {
     "safetensors": Target(read_safetensors, (safetensors(llama_shapes()), written(encoded(_TENSOR), b"ab")), _WORDS),
     "safetensors-header": Target(parse_safetensors, (b"\2\0" + encoded(_TENSOR), b"\0\0{}"), _WORDS),
     "gguf": Target(read_gguf, (_GGUF,), (b"GGUF", b"general.alignment", b"\x08\0\0\0", b"\x09\0\0\0", b"\xff" * 8)),
+    "gguf-model": Target(translate_gguf, (_MODEL,), (b"llama.", b"tokenizer.ggml.", b"gpt2", b"smollm", b"llama-bpe")),
     "beginnings": Target(name_format, (b"\x80\x04\x95", b"\x1f\x8b\x08", b"cos\nsystem\n("), (b"PK\x03\x04", b"ustar")),
 }

@@ -139,7 +139,12 @@ REFUSED: list[tuple[str, dict[str, Any], type[ModelRuntimeError], str]] = [
         "dimension_count is 64",
     ),
     ("values of another size", {"llama.attention.value_length": 32}, UnsupportedArchitecture, "supported is 32"),
-    ("heads for each layer", {"llama.attention.head_count": [4] * 99}, InvalidConfig, "is an array of 99: expected one"),
+    (
+        "heads for each layer",
+        {"llama.attention.head_count": [4] * 99},
+        InvalidConfig,
+        "is an array of 99: expected one",
+    ),
     ("a size that is true", {"llama.block_count": True}, InvalidConfig, "llama.block_count is True"),
     (
         "a tokenizer of another kind",
@@ -157,7 +162,12 @@ REFUSED: list[tuple[str, dict[str, Any], type[ModelRuntimeError], str]] = [
     ("no way to cut words", {"tokenizer.ggml.pre": None}, UnsupportedArchitecture, "pre is None"),
     ("a space before texts", {"tokenizer.ggml.add_space_prefix": True}, UnsupportedArchitecture, "add_space_prefix"),
     ("no tokens", {"tokenizer.ggml.tokens": None}, InvalidModel, "tokens is None: expected an array of texts"),
-    ("tokens that are numbers", {"tokenizer.ggml.tokens": [1, 2]}, InvalidModel, "tokens is an array of 2: expected an array of t"),
+    (
+        "tokens that are numbers",
+        {"tokenizer.ggml.tokens": [1, 2]},
+        InvalidModel,
+        "tokens is an array of 2: expected an array of t",
+    ),
     ("types that are texts", {"tokenizer.ggml.token_type": ["a"]}, InvalidModel, "expected an array of numbers"),
     ("fewer types than tokens", {"tokenizer.ggml.token_type": [1]}, InvalidModel, "has 1 elements: expected 261"),
     ("a token that is there twice", {"tokenizer.ggml.tokens": ["a", *TOKENS[1:]]}, InvalidModel, "'a' is there twice"),

@@ -68,6 +68,13 @@ def tensor(random: np.random.Generator, shape: tuple[int, ...], kind: GGMLQuanti
     return random.integers(0, 256, (*shape[:-1], shape[-1] // elements * size), np.uint8) & 0xBF, kind
 
 
+def header_only(metadata: Mapping[str, Any]) -> bytes:
+    """A file with this metadata and one tensor of one row, to be read but not to be served."""
+    with tempfile.TemporaryDirectory() as folder:
+        norm = {"output_norm.weight": (np.zeros(8, np.float32), F32)}
+        return write(Path(folder) / "m.gguf", metadata, norm).read_bytes()
+
+
 def tiny_gguf(metadata: Mapping[str, Any] | None = None, changed: Mapping[str, Any] | None = None) -> bytes:
     """The file; None as a value takes a key or a tensor away."""
     wanted = {key: value for key, value in {**METADATA, **(metadata or {})}.items() if value is not None}
