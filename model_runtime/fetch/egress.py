@@ -40,13 +40,14 @@ class Egress:
     """What may be contacted. Without anything said: every host at a public address.
 
     A host must be on each of the `host_lists`. `networks` is None where no policy names any. `proxies` are the
-    platform's, at whatever address. `api_server` is the cluster's, which only a network of its own opens.
+    platform's, at whatever address. `api_server` is the host of the cluster's, by address as a rule: only a network of
+    its own opens that, and nothing a name.
     """
 
     host_lists: tuple[tuple[str, ...], ...] = ()
     networks: tuple[Network, ...] | None = None
     proxies: frozenset[Destination] = frozenset()
-    api_server: Address | None = None
+    api_server: str | None = None
 
     def check_host(self, host: str) -> None:
         """Refuse a host of a URL that is not on every list, or is written as an address that is not allowed.
@@ -59,6 +60,8 @@ class Egress:
         address = literal_address(plain)
         if address is None and not _PLAIN_NAME.fullmatch(plain):
             raise EgressRefused(f"host {plain[:80]!r} is neither a plain name nor an address")
+        if plain == self.api_server and address is None:
+            raise EgressRefused(f"host {plain} is the cluster's API server, which no policy opens")
         for allowed in self.host_lists:
             if not any(is_within(plain, entry) for entry in allowed):
                 raise EgressRefused(
@@ -117,7 +120,7 @@ class Egress:
             )
 
     def _special(self, address: Address) -> Block | None:
-        if address == self.api_server:
+        if self.api_server is not None and address == literal_address(self.api_server):
             return Block(ip_network(address), "the address of the cluster's API server")
         return special_block(address)
 
@@ -177,7 +180,7 @@ def read_egress(file: Path, environment: Mapping[str, str]) -> Egress:
         InvalidArgument: names the file, the field and what would be right.
 
     """
-    server = literal_address(environment.get("KUBERNETES_SERVICE_HOST", ""))
+    server = plain_host(environment.get("KUBERNETES_SERVICE_HOST", "")) or None
     try:
         text = file.read_text()
     except FileNotFoundError:

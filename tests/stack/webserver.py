@@ -28,6 +28,7 @@ class Fault:
     redirect: str | None = None
     redirect_status: int = 302
     no_length: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.web.faults.get(self.path, Fault())
         content = self.web.files.get(self.path)
         if fault.status or content is None:
-            self._answer(fault.status or 404, b"")
+            self._answer(fault.status or 404, b"", dict(fault.headers))
         elif fault.no_length:
             self._answer(200, b"", {"Transfer-Encoding": "chunked"})
         else:
@@ -82,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault.redirect:
             self._answer(fault.redirect_status, b"", {"Location": fault.redirect, "Content-Length": "0"})
         elif fault.status or content is None:
-            self._answer(fault.status or 404, b"", {"Content-Length": "0"})
+            self._answer(fault.status or 404, b"", {"Content-Length": "0", **fault.headers})
         else:
             self._send(_spoilt(content, fault), fault)
 

@@ -7,6 +7,9 @@ server inside that nobody may reach unless a policy says so, and a proxy. Each h
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.runtime.fetch.tiny import chat_model
+from tests.stack.registry import digest_of
+
 MIRROR = "http://models.example.com:{mirror}/model"
 HUB = ("--endpoint", "http://models.example.com:{mirror}")
 PUBLIC = {
@@ -30,8 +33,8 @@ def policy(
 class Attempt:
     """One fetch. `reason` is what it must end with, None where it must succeed; without `said` there is no policy.
 
-    `redirect` is where the mirror leads on with this status when `redirected` is asked for.
-    Nobody answers at addresses that are `silent`.
+    `redirect` is where the mirror leads on with this status when `redirected` is asked for; with `asks` it wants a
+    login there. Nobody answers at addresses that are `silent`.
     """
 
     title: str
@@ -43,6 +46,7 @@ class Attempt:
     redirect: str | None = None
     redirected: str = "/model/SHA256SUMS"
     status: int = 302
+    asks: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: Sequence[str] = ()
     silent: Sequence[str] = ()
@@ -54,6 +58,16 @@ def _at(title: str, host: str, words: str, said: Mapping[str, object] | None = N
 
 def _redirected(title: str, to: str, words: str, status: int = 302, **more: object) -> Attempt:
     return Attempt(title, redirect=to, status=status, words=words, **more)  # type: ignore[arg-type]
+
+
+def _by_proxy(title: str, host: str, words: str, *hosts: Sequence[str]) -> Attempt:
+    said = policy(*hosts, proxies=PROXIES)
+    uri = f"http://{host}:{{inner}}/model"
+    return Attempt(f"through a proxy, {title}", uri, words=words, said=said, environment=BY_PROXY)
+
+
+def _named(title: str, host: str, address: str, words: str, said: Mapping[str, object] | None = None) -> Attempt:
+    return Attempt(title, f"http://{host}:{{inner}}/model", words=words, said=said, names={host: [[address]]})
 
 
 _MACHINE = "127.0.0.1, an address of this machine"
@@ -104,23 +118,18 @@ DIRECT = [
     ),
 ]
 NAMES = [
-    Attempt(
-        "a name of the cluster",
-        "http://hub.team.svc:{inner}/model",
-        words="hub.team.svc is at 10.1.2.3",
-        names={"hub.team.svc": [["10.1.2.3"]]},
-    ),
-    Attempt(
+    _named("a name of the cluster", "hub.team.svc", "10.1.2.3", "hub.team.svc is at 10.1.2.3"),
+    _named(
         "the metadata service by name",
-        "http://metadata.google.internal:{inner}/model",
-        words="metadata.google.internal is at 169.254.169.254",
-        names={"metadata.google.internal": [["169.254.169.254"]]},
+        "metadata.google.internal",
+        "169.254.169.254",
+        "metadata.google.internal is at 169.254.169.254",
     ),
-    Attempt(
+    _named(
         "a public name at a private address",
-        "http://inner.example.com:{inner}/model",
-        words="inner.example.com is at 10.1.2.3, a private address",
-        names={"inner.example.com": [["10.1.2.3"]]},
+        "inner.example.com",
+        "10.1.2.3",
+        "inner.example.com is at 10.1.2.3, a private address",
     ),
     Attempt(
         "a name with a bad address before a good one",
@@ -141,12 +150,28 @@ NAMES = [
         words="turning.example.com is at 127.0.0.1",
         names={"turning.example.com": [["93.184.216.34"], ["127.0.0.1"]]},
     ),
-    Attempt(
+    _named(
         "a host on the list at a private address",
-        "http://models.corp:{inner}/model",
-        words="10.1.2.3, a private address",
-        names={"models.corp": [["10.1.2.3"]]},
-        said=policy(["models.corp"]),
+        "models.corp",
+        "10.1.2.3",
+        "10.1.2.3, a private address",
+        policy(["models.corp"]),
+    ),
+]
+NAMES += [
+    Attempt(
+        "the API server by name",
+        "http://api.example.com:{inner}/model",
+        words="api.example.com is the cluster's API server",
+        names={"api.example.com": [["93.184.216.34"]]},
+        environment={"KUBERNETES_SERVICE_HOST": "api.example.com"},
+    ),
+    _named(
+        "another port at the host of the platform's proxy",
+        "proxy.team.svc",
+        "10.9.9.9",
+        "proxy.team.svc is at 10.9.9.9",
+        policy(proxies=["http://proxy.team.svc:{proxy}"]),
     ),
 ]
 _LISTED = policy(["models.example.com"])
@@ -163,26 +188,26 @@ LISTS = [
         said=policy(["models.example.com"], ["other.example.net"]),
     ),
     Attempt("a list without hosts", words="nothing; that policy", said=policy([])),
-    Attempt(
+    _named(
         "the host above a wildcard",
-        "http://example.com:{inner}/model",
-        words="example.com is not allowed",
-        said=policy(["*.example.com"]),
-        names={"example.com": [["93.184.216.34"]]},
+        "example.com",
+        "93.184.216.34",
+        "example.com is not allowed",
+        policy(["*.example.com"]),
     ),
-    Attempt(
+    _named(
         "a host that only ends like the wildcard",
-        "http://evil-example.com:{inner}/model",
-        words="evil-example.com is not allowed",
-        said=policy(["*.example.com"]),
-        names={"evil-example.com": [["93.184.216.34"]]},
+        "evil-example.com",
+        "93.184.216.34",
+        "evil-example.com is not allowed",
+        policy(["*.example.com"]),
     ),
-    Attempt(
+    _named(
         "a host that begins like one on the list",
-        "http://models.example.com.other.example.net:{inner}/model",
-        words="is not allowed",
-        said=_LISTED,
-        names={"models.example.com.other.example.net": [["93.184.216.34"]]},
+        "models.example.com.other.example.net",
+        "93.184.216.34",
+        "is not allowed",
+        _LISTED,
     ),
     Attempt(
         "a host with a letter that looks alike",
@@ -264,6 +289,24 @@ REDIRECTS = [
         redirected="/models?list-type=2&prefix=m%2F&encoding-type=url",
         status=307,
     ),
+    Attempt(
+        "a registry that leads to blobs inside",
+        "oci://registry/tiny",
+        words="10.1.2.3, a private address",
+        arguments=HUB,
+        redirect="http://10.1.2.3:{inner}/blob",
+        redirected=f"/v2/tiny/blobs/{digest_of(chat_model()['config.json'])}",
+        status=307,
+    ),
+    Attempt(
+        "a registry with a token service inside",
+        "oci://registry/tiny",
+        words=_MACHINE,
+        arguments=HUB,
+        asks='Bearer realm="http://127.0.0.1:{inner}/token",service="registry"',
+        redirected="/v2/tiny/manifests/latest",
+    ),
+    Attempt("a registry inside", "oci://r/tiny", words=_MACHINE, arguments=("--endpoint", "http://127.0.0.1:{inner}")),
 ]
 NETWORKS = [
     _at("all networks do not open a private one", "10.1.2.3", "inside 10.0.0.0/8", policy(cidrs=["0.0.0.0/0", "::/0"])),
@@ -315,6 +358,7 @@ ALLOWED = [
     _redirected(
         "a redirect to an allowed host", "http://cdn.example.com:{inner}/model/SHA256SUMS", "", 308, reason=None
     ),
+    Attempt("a registry", "oci://registry/tiny", None, arguments=HUB),
     Attempt(
         "a hub and its storage on the list",
         "hf://acme/cdn",
@@ -324,49 +368,21 @@ ALLOWED = [
     ),
 ]
 PROXIED = [
+    Attempt(
+        "a proxy of the platform by its name, and a host on the list",
+        MIRROR,
+        None,
+        said=policy(["models.example.com"], proxies=["http://proxy.team.svc:{proxy}"]),
+        names={"proxy.team.svc": [["10.9.9.9"]]},
+        environment={"HTTP_PROXY": "http://proxy.team.svc:{proxy}"},
+    ),
     Attempt("a proxy of the platform inside", MIRROR, None, said=policy(proxies=PROXIES), environment=BY_PROXY),
-    Attempt(
-        "through a proxy, a private address",
-        "http://10.1.2.3:{inner}/model",
-        words="10.1.2.3, a private address",
-        said=policy(proxies=PROXIES),
-        environment=BY_PROXY,
-    ),
-    Attempt(
-        "through a proxy, loopback as a number",
-        "http://0x7f.1:{inner}/model",
-        words=_MACHINE,
-        said=policy(proxies=PROXIES),
-        environment=BY_PROXY,
-    ),
-    Attempt(
-        "through a proxy, its own machine",
-        "http://localhost:{inner}/model",
-        words="a name inside a cluster or machine",
-        said=policy(proxies=PROXIES),
-        environment=BY_PROXY,
-    ),
-    Attempt(
-        "through a proxy, a name of the cluster",
-        "http://kubernetes.default.svc.cluster.local:{inner}/model",
-        words="a name inside a cluster or machine",
-        said=policy(proxies=PROXIES),
-        environment=BY_PROXY,
-    ),
-    Attempt(
-        "through a proxy, the metadata service",
-        "http://metadata.google.internal.:{inner}/model",
-        words="a name inside a cluster or machine",
-        said=policy(proxies=PROXIES),
-        environment=BY_PROXY,
-    ),
-    Attempt(
-        "through a proxy, a host that is not on the list",
-        "http://other.example.net:{inner}/model",
-        words="other.example.net is not allowed",
-        said=policy(["models.example.com"], proxies=PROXIES),
-        environment=BY_PROXY,
-    ),
+    _by_proxy("a private address", "10.1.2.3", "10.1.2.3, a private address"),
+    _by_proxy("loopback as a number", "0x7f.1", _MACHINE),
+    _by_proxy("its own machine", "localhost", "a name inside a cluster or machine"),
+    _by_proxy("a name of the cluster", "kubernetes.default.svc.cluster.local", "a name inside a cluster or machine"),
+    _by_proxy("the metadata service", "metadata.google.internal.", "a name inside a cluster or machine"),
+    _by_proxy("a host that is not on the list", "other.example.net", "is not allowed", ["models.example.com"]),
     Attempt("a proxy inside that is not the platform's", words="10.9.9.9, a private address", environment=BY_PROXY),
 ]
 # As processes too: one of each kind, and those that need a process of their own.

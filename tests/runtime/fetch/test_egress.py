@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 
 from model_runtime.arguments import add_source_arguments, source_arguments
-from model_runtime.errors import ModelRuntimeError
+from model_runtime.errors import InvalidArgument, ModelRuntimeError
+from model_runtime.fetch.egress import read_egress
 from model_runtime.fetch.retry import Patience
 from model_runtime.resolve import resolve
 from model_runtime.verify import Task
+from tests.runtime.fetch.command import run
 from tests.runtime.fetch.egress_attempts import AS_PROCESSES, IN_PROCESS, PUBLIC, Attempt
 from tests.runtime.fetch.internet import Internet, connected
 from tests.runtime.fetch.tiny import chat_model, with_sums
 from tests.stack.hubserver import Hub, HubHandler
 from tests.stack.proxyserver import Proxy, proxying
+from tests.stack.registry import artifact, digest_of, layer
 from tests.stack.webserver import Fault, WebServer, serving
 
 _OF_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
@@ -49,6 +52,9 @@ def servers() -> Iterator[Servers]:
         for place in ("/model", "/acme/cdn", "/acme/inside")
         for path, content in model.items()
     }
+    layers = [layer(path, content) for path, content in model.items()]
+    files["/v2/tiny/manifests/latest"] = json.dumps(artifact(layers)).encode()
+    files |= {f"/v2/tiny/blobs/{digest_of(content)}": content for content in model.values()}
     with ExitStack() as stack:
         mirror = stack.enter_context(serving(Hub(files), HubHandler))
         inner = stack.enter_context(serving(WebServer(files)))
@@ -64,6 +70,9 @@ def arguments(attempt: Attempt, servers: Servers, folder: Path) -> list[str]:
     if attempt.redirect is not None:
         to = servers.fill(attempt.redirect)
         servers.mirror.faults[attempt.redirected] = Fault(redirect=to, redirect_status=attempt.status)
+    if attempt.asks is not None:
+        wanted = {"WWW-Authenticate": servers.fill(attempt.asks)}
+        servers.mirror.faults[attempt.redirected] = Fault(status=401, headers=wanted)
     file = folder / "egress.json"
     if attempt.said is not None:
         file.write_text(servers.fill(json.dumps(attempt.said)))
@@ -114,3 +123,53 @@ def check(attempt: Attempt, servers: Servers, report: Mapping[str, object]) -> N
     assert re.search(attempt.words, str(report["message"])), report
     assert servers.inner.requests == []
     assert all("models.example.com" in line for line in servers.proxy.requests)
+
+
+def test_prepare_is_held_to_the_policy_too(servers: Servers, tmp_path: Path) -> None:
+    pinned = ("--revision", f"sha256:{0:064x}", "--digest", f"sha256:{0:064x}")
+    folders = ("--weights", str(tmp_path / "weights"), "--repository", str(tmp_path / "repository"))
+    source = ("--uri", f"{servers.inner.url}/model", "--egress", str(tmp_path / "egress.json"))
+    code, report = run(tmp_path, "prepare", *source, *pinned, *folders, "--task", "Chat", "--served-name", "m")
+    assert (code, report["reason"]) == (3, "EgressRefused")
+    assert servers.inner.requests == []
+
+
+def test_who_runs_a_command_by_hand_is_held_to_nothing(servers: Servers, tmp_path: Path) -> None:
+    code, report = run(tmp_path, "resolve", "--uri", f"{servers.inner.url}/model")
+    assert (code, report["task"]) == (0, "Chat")
+
+
+WRONG_FILES = {
+    "no JSON": ("{", "expected JSON"),
+    "a list": ("[]", "an object with exactly cidrs, hosts, proxies"),
+    "a field too few": ('{"hosts": [], "cidrs": null}', "exactly cidrs, hosts, proxies"),
+    "a rule that is not known here": (
+        '{"hosts": [], "cidrs": null, "proxies": [], "ports": [443]}',
+        "exactly cidrs, hosts, proxies",
+    ),
+    "one list of hosts": (
+        '{"hosts": ["a.example"], "cidrs": null, "proxies": []}',
+        "hosts: 'a.example': expected a list",
+    ),
+    "a URL for a host": (
+        '{"hosts": [["https://a.example"]], "cidrs": null, "proxies": []}',
+        "hosts: 'https://a.example': expected a host",
+    ),
+    "an address for a network": (
+        '{"hosts": [], "cidrs": ["10.1.2.3/8"], "proxies": []}',
+        "cidrs: 10.1.2.3/8 has host bits",
+    ),
+    "a proxy without a scheme": (
+        '{"hosts": [], "cidrs": null, "proxies": ["proxy:3128"]}',
+        "proxies: expected http://",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG_FILES.values(), ids=WRONG_FILES)
+def test_a_policy_that_cannot_be_read_opens_nothing(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "egress.json"
+    file.write_text(text)
+    with pytest.raises(InvalidArgument, match=words) as refused:
+        read_egress(file, {})
+    assert str(file) in str(refused.value)
