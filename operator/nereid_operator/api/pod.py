@@ -14,7 +14,8 @@ from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, 
 from nereid_operator.api.label_selector import KEY_MAX_LENGTH, LabelValue
 
 RESERVED_PREFIXES = ("nereid.dev/", "app.kubernetes.io/")
-RESERVED_VARIABLES = ("NEREID_", "OMP_", "LD_", "PYTHON")
+# By the last of them `prepare` knows the API server, which it may not fetch from.
+RESERVED_VARIABLES = ("NEREID_", "OMP_", "LD_", "PYTHON", "KUBERNETES_SERVICE_")
 
 DnsName = Annotated[str, Field(pattern=DNS_NAME_PATTERN, max_length=DNS_NAME_MAX_LENGTH)]
 

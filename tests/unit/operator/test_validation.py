@@ -96,6 +96,11 @@ INVALID = {
         "NoExecute",
     ),
     "a variable of the operator": (_body(pod={"env": [{"name": "OMP_NUM_THREADS"}]}), "spec.pod.env.0.name", "OMP_"),
+    "the address of the API server": (
+        _body(pod={"env": [{"name": "KUBERNETES_SERVICE_HOST", "value": "203.0.113.1"}]}),
+        "spec.pod.env.0.name",
+        "KUBERNETES_SERVICE_",
+    ),
     "a variable of Python": (_body(pod={"env": [{"name": "PYTHONPATH"}]}), "spec.pod.env.0.name", "PYTHON"),
     "a variable with a dash": (_body(pod={"env": [{"name": "A-B"}]}), "spec.pod.env.0.name", "A-B"),
     "a variable twice": (_body(pod={"env": [{"name": "A"}, {"name": "A"}]}), "spec.pod.env", "2 times"),
