@@ -12,9 +12,12 @@ from model_runtime import termination
 from model_runtime.credentials import Credentials, check_not_in_clear
 from model_runtime.errors import CaBundleMissing, InvalidArgument
 from model_runtime.fetch.egress import Egress, read_egress
+from model_runtime.fetch.pace import DEFAULT_LIMITS, Limits
 from model_runtime.manifest import is_manifest_digest
 from model_runtime.selection import is_gguf
 
+# An hour; a day of silence would be a mistake.
+_MOST_SECONDS = 3600.0
 SCHEMES = ("hf", "https", "http", "oci", "pvc", "s3")
 
 
@@ -36,7 +39,8 @@ class SourceArguments:
     """Where the model comes from. `revision` and `digest` are None until they are resolved.
 
     `credentials_name` and `ca_bundle_name` say to people what is mounted there: "Secret hub-token".
-    Without `egress` no policy is enforced. `claim` is where the claim of a `pvc://` source is mounted.
+    Without `egress` no policy is enforced. `claim` is where the claim of a `pvc://` source is mounted. `limits` is what
+    is borne of a slow source.
     """
 
     uri: str
@@ -51,6 +55,7 @@ class SourceArguments:
     credentials_name: str | None = None
     egress: Egress | None = None
     claim: Path | None = None
+    limits: Limits = DEFAULT_LIMITS
 
     def __post_init__(self) -> None:
         """Check what can be checked without the source.
@@ -129,7 +134,16 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     for flag in ("--ca-bundle", "--credentials", "--claim"):
         parser.add_argument(flag, type=Path)
     parser.add_argument("--egress", type=Path, metavar="FILE", help="the egress policy; left out nothing is enforced")
+    parser.add_argument("--silence-seconds", type=_seconds, default=DEFAULT_LIMITS.silence_seconds, metavar="N")
+    parser.add_argument("--slow-seconds", type=_seconds, default=DEFAULT_LIMITS.slow_seconds, metavar="N")
     termination.add_argument(parser)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ValueError(text)
+    return seconds
 
 
 def source_arguments(namespace: argparse.Namespace) -> SourceArguments:
@@ -147,6 +161,7 @@ def source_arguments(namespace: argparse.Namespace) -> SourceArguments:
         credentials_name=namespace.credentials_name or None,
         egress=read_egress(namespace.egress, os.environ) if namespace.egress else None,
         claim=namespace.claim,
+        limits=Limits(silence_seconds=namespace.silence_seconds, slow_seconds=namespace.slow_seconds),
     )
 
 

@@ -136,7 +136,11 @@ class EgressRefused(PermanentError):  # noqa: N818
 
 
 class SourceUnreachable(TransientError):  # noqa: N818
-    """No answer, a cut answer, or one that asks to come back later."""
+    """No answer, a cut answer, or one that asks to come back later, after `retry_after_seconds` where it says so."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class SourceTimeout(SourceUnreachable):

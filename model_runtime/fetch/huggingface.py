@@ -27,12 +27,10 @@ from model_runtime.errors import (
     SourceUnauthorized,
     SourceUnreachable,
 )
-from model_runtime.fetch.http import bearer, make_client, open_range, status_error
+from model_runtime.fetch.http import bearer, make_client, open_range, status_error, unreachable
 from model_runtime.fetch.source import Answer, Listing
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.selection import select
-
-_LIST_TIMEOUT_SECONDS = 30.0
 
 # The library would ask huggingface.co which agents there are and send what runs here, whatever hub a model names.
 constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -76,7 +74,7 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
     api = HfApi(endpoint=endpoint, token=token or False)
     try:
         return api.model_info(
-            repository, revision=arguments.revision, files_metadata=True, timeout=_LIST_TIMEOUT_SECONDS
+            repository, revision=arguments.revision, files_metadata=True, timeout=arguments.limits.silence_seconds
         )
     except GatedRepoError as error:
         raise SourceUnauthorized(f"{what}: access must be granted on the hub, to the owner of the token") from error
@@ -88,7 +86,7 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
             raise SourceUnauthorized(f"{what}: no such repository, or one that needs a token") from error
         raise SourceNotFound(f"{what}: no such repository, or none that this token may read") from error
     except HfHubHTTPError as error:
-        raise status_error(what, error.response.status_code) from error
+        raise status_error(what, error.response.status_code, error.response.headers) from error
     except HFValidationError as error:
         raise InvalidArgument(f"--uri hf://{repository}: {error}") from error
     except httpx.InvalidURL as error:
@@ -97,7 +95,7 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
         # Whatever the library stumbles over while it reads the answer.
         raise SourceUnreachable(f"{what}: the answer describes no repository: {type(error).__name__}") from error
     except (httpx.HTTPError, OSError) as error:
-        raise SourceUnreachable(f"{what}: {type(error).__name__}: {error}") from error
+        raise unreachable(what, error) from error
     finally:
         close_session()
 

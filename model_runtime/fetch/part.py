@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from model_runtime.errors import DigestMismatch
@@ -19,39 +19,46 @@ from model_runtime.manifest import FileEntry
 
 # What a killed process has to fetch again, at most, per file.
 _JOURNAL_BYTES = 16 << 20
+# A page of memory, so that no kill leaves half of it; room for some 100 spans, of which there are rarely ten.
+_JOURNAL_SIZE = 4096
 
 
 @contextmanager
 def open_part(folder: Path, entry: FileEntry) -> Iterator["Part"]:
     """Open the file's part, with what an earlier process left of it; what is there at the end is written down."""
-    path = _part_path(folder, entry)
+    path = folder / entry.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink():
-        path.unlink()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    try:
-        part = Part(entry, folder / entry.path, descriptor)
+    with _opened(_part_path(path)) as descriptor, _opened(_journal_path(path)) as journal:
+        part = Part(entry, path, descriptor, journal)
         part.recall()
         try:
             yield part
         finally:
-            # On a full disk the journal stays as it was, which claims less.
-            with suppress(OSError):
-                part.save()
+            # Of a part that was published or discarded the journal has no name any more.
+            part.save()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    if path.is_symlink():
+        path.unlink()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
 def allocated_bytes(folder: Path, entry: FileEntry) -> int:
     """Return what the file's part takes of the disk already; it has holes where bytes are missing."""
-    path = _part_path(folder, entry)
+    path = _part_path(folder / entry.path)
     return path.stat().st_blocks * 512 if path.is_file() else 0
 
 
 class Part:
     """The bytes of one file so far. Connections write spans of it, in any order; one reader follows from the start."""
 
-    def __init__(self, entry: FileEntry, path: Path, descriptor: int) -> None:
+    def __init__(self, entry: FileEntry, path: Path, descriptor: int, journal: int) -> None:
         self.entry = entry
         self.path = path
         self.descriptor = descriptor
@@ -59,23 +66,27 @@ class Part:
         self.answers = 0
         self.recalled = False
         self.stopped = False
-        self._part, self._journal = (path.with_name(f"{path.name}{end}") for end in (".part", ".part.json"))
+        self._journal = journal
         self._version = Version()
         # Where each span that begins at the key ends so far; a span that is complete ends where the next one begins.
         self._ends: dict[int, int] = {}
         self._unsaved = 0
         self._failure: BaseException | None = None
-        self._there = True
         self._changed = threading.Condition()
 
     def recall(self) -> None:
-        """Take up what the journal says; without one that fits, start from nothing."""
-        spans, version = _read_journal(self._journal, self.entry, os.fstat(self.descriptor).st_size)
+        """Take up what the journal says; without one that fits, start from nothing.
+
+        The journal gets its place on the disk now, so that it can be written when the disk is full.
+        """
+        text = os.pread(self._journal, _JOURNAL_SIZE, 0)
+        spans, version = _read_journal(text, self.entry, os.fstat(self.descriptor).st_size)
         self._ends = {span.begin: span.end for span in spans}
         self._version = version
         self.recalled = bool(spans)
         if not spans:
             os.ftruncate(self.descriptor, 0)
+        self.save()
 
     def answer(self, version: Version) -> None:
         """Count an answer of the source.
@@ -158,25 +169,19 @@ class Part:
             return self._whole_to()
 
     def save(self) -> None:
-        """Write down what is there, unless the part was published or discarded."""
+        """Write down what is there."""
         with self._changed:
-            if self._there:
-                self._save()
+            self._save()
 
     def discard(self) -> None:
         """Leave nothing of it."""
-        self._drop_journal()
-        self._part.unlink()
+        _journal_path(self.path).unlink()
+        _part_path(self.path).unlink()
 
     def publish(self) -> None:
         """Give the whole, verified file its name; a crash right before leaves a part that counts for nothing."""
-        self._drop_journal()
-        publish(self._part, self.path)
-
-    def _drop_journal(self) -> None:
-        with self._changed:
-            self._there = False
-            self._journal.unlink(missing_ok=True)
+        _journal_path(self.path).unlink()
+        publish(_part_path(self.path), self.path)
 
     def _spans(self) -> tuple[Span, ...]:
         return merged(Span(begin, end) for begin, end in self._ends.items())
@@ -194,25 +199,30 @@ class Part:
             "modified": self._version.modified,
             "spans": [[span.begin, span.end] for span in self._spans()],
         }
-        new = self._journal.with_name(f"{self._journal.name}.part")
-        new.write_text(json.dumps(claim))
-        new.rename(self._journal)
+        text = json.dumps(claim).encode().ljust(_JOURNAL_SIZE)
+        # One that grew too long stays as it was, which claims less.
+        if len(text) == _JOURNAL_SIZE:
+            os.pwrite(self._journal, text, 0)
         self._unsaved = 0
 
 
-def _part_path(folder: Path, entry: FileEntry) -> Path:
-    return folder / f"{entry.path}.part"
+def _part_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
-def _read_journal(path: Path, entry: FileEntry, size_on_disk: int) -> tuple[tuple[Span, ...], Version]:
+def _journal_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part.json")
+
+
+def _read_journal(text: bytes, entry: FileEntry, size_on_disk: int) -> tuple[tuple[Span, ...], Version]:
     """Return the spans and the version that the journal claims; nothing where it cannot be about this file."""
     try:
-        claim = json.loads(path.read_text())
+        claim = json.loads(text)
         spans = merged(Span(begin, end) for begin, end in claim["spans"])
         limit = min(entry.size, size_on_disk)
         if claim["digest"] == entry.digest and all(0 <= span.begin < span.end <= limit for span in spans):
             return spans, Version(claim["etag"], claim["modified"])
-    except (OSError, ValueError, KeyError, TypeError):
-        # Not there, cut short or not ours.
+    except (ValueError, KeyError, TypeError):
+        # Empty, cut short or not ours.
         pass
     return (), Version()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from model_runtime.errors import SourceUnreachable
+from model_runtime.errors import SourceTooSlow, SourceUnreachable
 
 T = TypeVar("T")
 
@@ -20,36 +20,44 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to go on: `attempts` in a row without a byte, delays that double, until `clock.now()` is `deadline`."""
+    """How long to go on: `attempts` in a row without a byte, delays that double, until `clock.now()` is `deadline`.
+
+    A source that says when to come back is asked no sooner, but after `longest_asked_seconds` at the latest.
+    """
 
     deadline: float
     attempts: int = 6
     first_delay_seconds: float = 1.0
     longest_delay_seconds: float = 30.0
+    longest_asked_seconds: float = 120.0
     clock: Clock = field(default_factory=Clock)
 
     def check(self, what: str) -> None:
         """Refuse to go on after the deadline, however steadily the bytes drip in.
 
         Raises:
-            SourceUnreachable: the deadline has passed.
+            SourceTooSlow: the deadline has passed.
 
         """
         if self.clock.now() > self.deadline:
-            raise SourceUnreachable(f"{what}: not finished at the deadline")
+            raise SourceTooSlow(f"{what}: not finished at the deadline")
 
     def wait(self, failures: int, error: SourceUnreachable) -> None:
         """Sleep before the next attempt, after this many failures in a row (1 or more).
 
         Raises:
-            SourceUnreachable: patience is at its end.
+            SourceUnreachable: of the error's own kind; patience is at its end.
 
         """
+        if isinstance(error, SourceTooSlow):
+            # It took its time to find out, and each attempt brings a little: the next one is the next process's.
+            raise error
         delay = min(self.first_delay_seconds * 2 ** (failures - 1), self.longest_delay_seconds)
+        delay = max(delay, min(error.retry_after_seconds, self.longest_asked_seconds))
         if failures >= self.attempts:
-            raise SourceUnreachable(f"{error} (given up after {failures} attempts)") from error
+            raise type(error)(f"{error} (given up after {failures} attempts)") from error
         if self.clock.now() + delay > self.deadline:
-            raise SourceUnreachable(f"{error} (given up at the deadline)") from error
+            raise type(error)(f"{error} (given up at the deadline)") from error
         self.clock.sleep(delay)
 
 

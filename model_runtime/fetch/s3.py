@@ -7,7 +7,7 @@ holds `accessKeyId` and `secretAccessKey`; without it requests are not signed, a
 import base64
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,15 +17,24 @@ import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.session import Session
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import ReadTimeoutError as StreamTimeoutError
 from urllib3.response import HTTPResponse
 
 from model_runtime.arguments import SourceArguments
-from model_runtime.errors import DigestMissing, InvalidModel, SourceNotFound, SourceUnreachable
+from model_runtime.errors import (
+    ConnectionCut,
+    DigestMissing,
+    InvalidModel,
+    SourceNotFound,
+    SourceTimeout,
+    SourceUnreachable,
+)
 from model_runtime.fetch.enforcement import check_url, refusal
-from model_runtime.fetch.http import status_error
+from model_runtime.fetch.http import CONNECT_SECONDS, status_error
+from model_runtime.fetch.pace import Pace
 from model_runtime.fetch.source import (
     CHUNK_BYTES,
     Answer,
@@ -58,7 +67,7 @@ def s3_listing(arguments: SourceArguments) -> Iterator[Listing]:
     uri = urlsplit(arguments.uri)
     prefix = f"{uri.path.strip('/')}/" if uri.path.strip("/") else ""
     with trusted_file(arguments.ca_bundle) as trusted, closing(make_client(arguments, trusted)) as client:
-        folder = _Folder(client, uri.netloc, prefix)
+        folder = _Folder(client, uri.netloc, prefix, Pace(arguments.limits))
         with reasons(arguments.uri):
             manifest = _manifest(folder, arguments.file)
         yield listing_by_digest(arguments.revision, manifest, folder.open)
@@ -71,6 +80,7 @@ class _Folder:
     client: Any
     bucket: str
     prefix: str
+    pace: Pace
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
@@ -78,13 +88,17 @@ class _Folder:
     def object(self, path: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + path}
 
+    def open(self, entry: FileEntry, offset: int, length: int | None = None) -> AbstractContextManager[Answer]:
+        return self.open_object(entry.path, offset, length)
+
     @contextmanager
-    def open(self, entry: FileEntry, offset: int, length: int | None = None) -> Iterator[Answer]:
-        what = f"{self}{entry.path}"
+    def open_object(self, path: str, offset: int, length: int | None) -> Iterator[Answer]:
+        what = f"{self}{path}"
         with reasons(what):
-            found = self.client.get_object(**self.object(entry.path), **range_header(offset, length))
+            found = self.client.get_object(**self.object(path), **range_header(offset, length))
             with found["Body"] as stream:
-                chunks = ranged(what, _chunks(stream), found.get("ContentRange"), offset, length)
+                watched = self.pace.watched(what, _chunks(stream))
+                chunks = ranged(what, watched, found.get("ContentRange"), offset, length)
                 yield Answer(chunks, Version.of(found["ResponseMetadata"]["HTTPHeaders"]))
 
 
@@ -123,8 +137,8 @@ def make_client(arguments: SourceArguments, trusted: str | None) -> Any:  # noqa
         # The host is then the one that policies and Secrets name, whatever the bucket; servers other than AWS rarely
         # have a DNS name per bucket anyway.
         s3={"addressing_style": "path", "us_east_1_regional_endpoint": "regional"},
-        connect_timeout=10,
-        read_timeout=30,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=arguments.limits.silence_seconds,
         # Retries are the caller's, who knows how far a download got; its hash is checked there too.
         retries={"total_max_attempts": 1},
         response_checksum_validation="when_required",
@@ -154,17 +168,27 @@ def reasons(what: str) -> Iterator[None]:
     """Turn the exceptions of boto3 and of its streams into the runtime's.
 
     Raises:
-        ModelRuntimeError: SourceNotFound, SourceUnauthorized, SourceUnreachable or EgressRefused.
+        ModelRuntimeError: SourceNotFound, SourceUnauthorized, SourceUnreachable and its kinds, or EgressRefused.
 
     """
     try:
         yield
     except ClientError as error:
-        raise status_error(what, error.response["ResponseMetadata"]["HTTPStatusCode"]) from error
+        answer = error.response["ResponseMetadata"]
+        raise status_error(what, answer["HTTPStatusCode"], answer["HTTPHeaders"]) from error
     except (BotoCoreError, HTTPError) as error:
         if refused := refusal(error):
             raise refused from error
-        raise SourceUnreachable(f"{what}: {type(error).__name__}: {error}") from error
+        raise _unreachable(what, error) from error
+
+
+def _unreachable(what: str, error: Exception) -> SourceUnreachable:
+    told = f"{what}: {type(error).__name__}: {error}"
+    if isinstance(error, ReadTimeoutError | StreamTimeoutError):
+        return SourceTimeout(told)
+    if isinstance(error, ConnectionClosedError | ProtocolError):
+        return ConnectionCut(told)
+    return SourceUnreachable(told)
 
 
 def _sizes(folder: _Folder) -> dict[str, int]:
@@ -183,8 +207,8 @@ def _sizes(folder: _Folder) -> dict[str, int]:
 def _sums(folder: _Folder, size: int) -> dict[str, str]:
     if size > _MAX_SUMS_BYTES:
         raise InvalidModel(f"{SUMS_NAME}: {size} bytes: expected at most {_MAX_SUMS_BYTES}")
-    with closing(folder.client.get_object(**folder.object(SUMS_NAME))["Body"]) as body:
-        content: bytes = body.read()
+    with folder.open_object(SUMS_NAME, 0, None) as answer:
+        content = b"".join(answer.chunks)
     return parse_sums(content.decode(errors="replace"))
 
 

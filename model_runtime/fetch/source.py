@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from model_runtime.errors import DigestMismatch, InvalidArgument, SourceUnreachable
+from model_runtime.errors import DigestMismatch, InvalidArgument, SourceTruncated, SourceUnreachable
 from model_runtime.manifest import FileEntry, Manifest, is_manifest_digest
 
 # Large enough that hashing and writing dominate, small enough that four downloads stay below a few MiB.
@@ -127,7 +127,7 @@ def read_exactly(chunks: Chunks, path: str) -> Callable[[int], bytes]:
     """Return a function that reads `count` bytes from the chunks, each call from where the last one ended.
 
     Raises:
-        SourceUnreachable: by that function, when the chunks end early.
+        SourceTruncated: by that function, when the chunks end early.
 
     """
     buffer = bytearray()
@@ -136,7 +136,7 @@ def read_exactly(chunks: Chunks, path: str) -> Callable[[int], bytes]:
         while len(buffer) < count:
             chunk = next(chunks, b"")
             if not chunk:
-                raise SourceUnreachable(f"{path}: the answer ended {count - len(buffer)} bytes early")
+                raise SourceTruncated(f"{path}: the answer ended {count - len(buffer)} bytes early")
             buffer.extend(chunk)
         taken = bytes(buffer[:count])
         del buffer[:count]

@@ -21,7 +21,13 @@ class Fault:
 
     status: int | None = None
     flip_byte: int | None = None
+    # The connection breaks there.
     cut_at: int | None = None
+    # The file ends there, as far as GET is concerned; HEAD tells of all of it.
+    truncate_at: int | None = None
+    # From there on nothing comes, or a byte now and then, until the server's end.
+    hang_at: int | None = None
+    drip_at: int | None = None
     times: int = 1_000_000
     ignore_ranges: bool = False
     append: bytes = b""
@@ -47,6 +53,7 @@ class WebServer:
     # What is said of the content that is served now, by path: its ETag.
     versions: dict[str, str] = field(default_factory=dict)
     port: int = 0
+    closing: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -93,6 +100,9 @@ class Handler(BaseHTTPRequestHandler):
         if wanted and not fault.ignore_ranges:
             first, _, last = wanted.removeprefix("bytes=").partition("-")
             begin, end = int(first), min(int(last) + 1, len(content)) if last else len(content)
+            if begin >= end:
+                self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
+                return
             headers = {"Content-Range": f"bytes {begin}-{end - 1}/{len(content)}"}
             status = 206
         body = memoryview(content)[begin:end]
@@ -102,7 +112,21 @@ class Handler(BaseHTTPRequestHandler):
         if fault.cut_at is not None:
             body = body[: max(0, fault.cut_at - begin)]
             self.close_connection = True
-        self._answer(status, body, headers)
+        stay_at = fault.drip_at if fault.hang_at is None else fault.hang_at
+        if stay_at is None:
+            self._answer(status, body, headers)
+            return
+        self._answer(status, body[: max(0, stay_at - begin)], headers)
+        self._stay(b"" if fault.drip_at is None else b"x")
+
+    def _stay(self, drop: bytes) -> None:
+        """Hold the connection open, with a drop of bytes now and then, until the server ends or the client goes."""
+        self.close_connection = True
+        while not self.web.closing.wait(0.05):
+            try:
+                self.wfile.write(drop)
+            except OSError:
+                return
 
     def _answer(self, status: int, body: bytes | memoryview, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -132,6 +156,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def _spoilt(content: Content, fault: Fault) -> Content:
     """Return what the fault makes of a content; without one, the very same."""
+    if fault.truncate_at is not None:
+        content = content[: fault.truncate_at]
     if fault.append:
         content = content[:] + fault.append
     if fault.flip_byte is not None:
@@ -159,5 +185,6 @@ def serving(web: WebServer, handler: type[Handler] = Handler, tls: ssl.SSLContex
         try:
             yield web
         finally:
+            web.closing.set()
             server.shutdown()
             thread.join()
