@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from model_runtime.arguments import add_source_arguments, source_arguments
-from model_runtime.errors import InvalidArgument, ModelRuntimeError
-from model_runtime.fetch.egress import read_egress
+from model_runtime.arguments import SourceArguments, add_source_arguments, source_arguments
+from model_runtime.errors import CredentialsRefused, EgressRefused, InvalidArgument, ModelRuntimeError
+from model_runtime.fetch.egress import Egress, read_egress
+from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.retry import Patience
 from model_runtime.resolve import resolve
 from model_runtime.verify import Task
@@ -23,6 +25,7 @@ from tests.runtime.fetch.command import run
 from tests.runtime.fetch.egress_attempts import AS_PROCESSES, IN_PROCESS, PUBLIC, Attempt
 from tests.runtime.fetch.internet import Internet, connected
 from tests.runtime.fetch.tiny import chat_model, with_sums
+from tests.stack.certificates import Authority
 from tests.stack.hubserver import Hub, HubHandler
 from tests.stack.proxyserver import Proxy, proxying
 from tests.stack.registry import artifact, digest_of, layer
@@ -173,3 +176,49 @@ def test_a_policy_that_cannot_be_read_opens_nothing(text: str, words: str, tmp_p
     with pytest.raises(InvalidArgument, match=words) as refused:
         read_egress(file, {})
     assert str(file) in str(refused.value)
+
+
+HOME, AWAY = "s3.us-east-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"
+LIST = "/models?list-type=2&prefix=m%2F&encoding-type=url"
+
+
+@pytest.fixture
+def bucket(authority: Authority) -> Iterator[WebServer]:
+    """AWS's S3 in both regions, whose bucket is in the other one than it is asked for in."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(authority.issue("s3", f"DNS:{HOME}", f"DNS:{AWAY}"))
+    moved = Fault(status=301, headers={"x-amz-bucket-region": "eu-west-1"})
+    with serving(WebServer({}, {LIST: moved}), tls=tls) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("egress", "hosts", "error", "asked"),
+    [
+        (Egress(host_lists=((HOME,),)), AWAY, CredentialsRefused, []),
+        (Egress(host_lists=((HOME,),)), HOME, EgressRefused, ["93.184.216.40"]),
+        (Egress(host_lists=((HOME, AWAY),)), HOME, CredentialsRefused, ["93.184.216.40"]),
+    ],
+    ids=["not named at first", "not on the list where it leads", "not named where it leads"],
+)
+def test_a_bucket_that_leads_to_another_region_is_followed_by_the_rules(
+    *,
+    egress: Egress,
+    hosts: str,
+    error: type[ModelRuntimeError],
+    asked: list[str],
+    bucket: WebServer,
+    authority: Authority,
+    tmp_path: Path,
+) -> None:
+    for key, value in {"accessKeyId": "id", "secretAccessKey": "key", "hosts": hosts}.items():
+        (tmp_path / key).write_text(value)
+    source = SourceArguments(uri="s3://models/m", ca_bundle=authority.certificate, credentials=tmp_path, egress=egress)
+    names = {HOME: [["93.184.216.40"]], AWAY: [["93.184.216.41"]]}
+    with (
+        connected(Internet(names, ports={"443": bucket.port})) as internet,
+        pytest.raises(error, match=AWAY if asked else HOME),
+        open_source(source),
+    ):
+        pass
+    assert internet.reached == asked
