@@ -15,7 +15,7 @@ from nereid_operator.cli.errors import UsageError
 from nereid_operator.cli.evidence import Evidence, NodeReading
 from nereid_operator.cli.manifests import model_deployments, placed, unknown_fields
 from nereid_operator.cli.planned import Assumption, Situation, refusal, report
-from nereid_operator.plan.ir import Image, Network, Platform
+from nereid_operator.plan.ir import Egress, Image, Network, Platform
 from nereid_operator.plan.names import refresh_hash
 from nereid_operator.plan.planner import make_plan
 from tests.unit.cli.objects import deployment, job, model, node, pod_on, resolved, taint
@@ -75,6 +75,11 @@ CASES = {
     "a model whose rules for the network the platform gave up": (
         _md(), _situation(
             platform=replace(PLATFORM, network=None),
+            live=_serving(_revision_of(_md())),
+            present=frozenset({("ServiceAccount", "minilm-model"), ("NetworkPolicy", "minilm")}))),
+    "a model whose sources are narrowed by policies": (
+        _md(), _situation(
+            platform=replace(PLATFORM, egress=Egress((), ("10.0.0.0/8",), ())),
             live=_serving(_revision_of(_md())),
             present=frozenset({("ServiceAccount", "minilm-model"), ("NetworkPolicy", "minilm")}))),
     "a model of which not everything may be read": (
