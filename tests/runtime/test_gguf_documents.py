@@ -114,6 +114,13 @@ def test_special_tokens_around_a_text(sentence: str, keys: dict[str, Any], token
     assert encode(documents(**changed)["tokenizer.json"], "x") == tokens
 
 
+@pytest.mark.parametrize(("pre", "tokens"), [("gpt-2", ["x", "y", "z"]), ("llama-bpe", ["<s>", "xyz"])])
+def test_a_word_that_is_a_token_is_taken_whole_as_llama_3_does_it(pre: str, tokens: list[str]) -> None:
+    """No merges lead to it."""
+    vocabulary = {"tokenizer__ggml__tokens": [*TOKENS[:-1], "xyz"], "tokenizer__ggml__token_type": [1] * len(TOKENS)}
+    assert encode(documents(tokenizer__ggml__pre=pre, **vocabulary)["tokenizer.json"], "xyz") == tokens
+
+
 def test_what_ends_a_turn_ends_a_text() -> None:
     config = documents(tokenizer__ggml__eot_token_id=260)["config.json"]
     assert (config["eos_token_id"], config["vocab_size"], config["tie_word_embeddings"]) == ([259, 260], 261, True)
