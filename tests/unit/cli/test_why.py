@@ -29,6 +29,8 @@ NO_NODE = (
     "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {gpu: true}. "
     "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 )
+NO_CLAIM = "PersistentVolumeClaim models is not there."
+CLAIM_NOT_FOUND = '0/3 nodes are available: persistentvolumeclaim "models" not found. preemption: not helpful.'
 NO_ROOM = "needs 9Gi memory, 0 of 3 nodes have that much free (2 tainted); taints: gpu: true"
 PULL = 'Back-off pulling image "nereid.dev/model-runtime:9": not found'
 QUOTA = (
@@ -142,6 +144,11 @@ CASES = {
         model(*unready("Unschedulable", NO_ROOM, resolved_as="Unknown"), revisions={}, model=None),
         jobs=(job(),),
         pods=(pod("qqqqq", labels=OF_JOB, conditions=unscheduled(NO_NODE)),),
+    ),
+    "the claim of the model is not there": Evidence(
+        model(*unready("ClaimMissing", NO_CLAIM, resolved_as="Unknown"), revisions={}, model=None),
+        jobs=(job(),),
+        pods=(pod("qqqqq", labels=OF_JOB, conditions=unscheduled(CLAIM_NOT_FOUND)),),
     ),
     "a name that belongs to somebody else": Evidence(
         model(*unready("NameConflict", "Service minilm exists and is not Nereid's."), readyReplicas=0),
