@@ -40,12 +40,15 @@ def registry_binary() -> Path:
 
 
 @contextmanager
-def running_registry(storage: Path, folder: Path, **more: Mapping[str, Any]) -> Iterator[str]:
-    """Run a registry over the storage, which others may share, until the block ends; give its URL."""
+def running_registry(storage: Path, folder: Path, tls: Path | None = None, **more: Mapping[str, Any]) -> Iterator[str]:
+    """Run a registry over the storage, which others may share, until the block ends; give its URL.
+
+    `tls` holds its key and certificate.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
-    config = json.loads(configuration(f"127.0.0.1:{port}", str(storage)))
+    config = json.loads(configuration(f"127.0.0.1:{port}", str(storage), tls=str(tls or "")))
     (folder / "config.yml").write_text(json.dumps(config | more))
     environment = {"OTEL_TRACES_EXPORTER": "none", "HOME": str(folder)}
     with (folder / "log").open("wb") as log:
@@ -54,7 +57,7 @@ def running_registry(storage: Path, folder: Path, **more: Mapping[str, Any]) -> 
         )
         try:
             wait_for("the registry", lambda: _listens(port, process, folder / "log"), seconds=20, interval=0.02)
-            yield f"http://127.0.0.1:{port}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(10)

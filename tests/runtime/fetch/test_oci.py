@@ -18,6 +18,7 @@ from model_runtime.prepare import prepare
 from model_runtime.repository import Serving
 from model_runtime.resolve import resolve
 from model_runtime.verify import Task
+from tests.runtime.fetch import command
 from tests.runtime.fetch.registries import TokenService, running_registry, running_token_service
 from tests.runtime.fetch.tiny import chat_model
 from tests.stack.certificates import Authority
@@ -298,6 +299,27 @@ def _fake(files: dict[str, bytes], manifest: bytes, reference: str) -> WebServer
 
 def _manifest(files: dict[str, bytes]) -> bytes:
     return json.dumps(artifact([layer(name, content) for name, content in files.items()])).encode()
+
+
+def test_the_commands_fetch_from_a_private_registry_over_tls(
+    storage: Path, client: httpx.Client, authority: Authority, certificate: Path, tmp_path: Path
+) -> None:
+    pushed = push(client, "team/private", "latest", chat_model())
+    folder = tmp_path / "private"
+    folder.mkdir()
+    (folder / "htpasswd").write_text(HTPASSWD)
+    (folder / "egress.json").write_text('{"hosts": [["127.0.0.1"]], "cidrs": ["127.0.0.0/8"], "proxies": []}')
+    auth = {"htpasswd": {"realm": "models", "path": str(folder / "htpasswd")}}
+    with running_registry(storage, folder, tls=certificate, auth=auth) as url:
+        source = ("--uri", f"{url.replace('https', 'oci')}/team/private", "--egress", str(folder / "egress.json"))
+        source += ("--ca-bundle", str(authority.certificate), "--credentials", str(user(tmp_path, "127.0.0.1")))
+        code, resolved = command.run(tmp_path, "resolve", *source)
+        assert (code, resolved["revision"]) == (0, pushed), resolved
+        pinned = ("--revision", pushed, "--digest", str(resolved["digest"]), "--task", "Chat", "--served-name", "tiny")
+        folders = ("--weights", str(tmp_path / "weights"), "--repository", str(tmp_path / "repository"))
+        code, report = command.run(tmp_path, "prepare", *source, *pinned, *folders)
+        assert (code, report["files"]) == (0, 4), report
+    assert (tmp_path / "weights" / "model.safetensors").read_bytes() == chat_model()["model.safetensors"]
 
 
 def test_a_manifest_with_other_bytes_than_its_digest_is_refused(patience: Patience) -> None:
