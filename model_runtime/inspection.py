@@ -1,7 +1,8 @@
 """The one way in which a model's files are looked at before anything is done with them: what they are, or why not.
 
 `resolve` inspects them through the source, `prepare` on the disk, and both get the same `Facts` or the same refusal:
-documents first, then the headers of the weights, then the first bytes of everything else. The documents of a model in
+documents first, then the headers of the weights, then the first bytes of everything else, and last what turns text
+into tokens. The documents of a model in
 a GGUF file are in its header.
 """
 
@@ -17,6 +18,7 @@ from model_runtime.model_files import ModelFiles, Read
 from model_runtime.remote_code import check_documents
 from model_runtime.safetensors_header import Tensor, check_total, read_header
 from model_runtime.selection import is_weights
+from model_runtime.text_check import TEXT_FILES, check_text
 from model_runtime.verify import Facts, Task, examine
 
 
@@ -32,9 +34,11 @@ def inspect_files(task: Task, files: ModelFiles) -> Facts:
     check_documents(documents)
     headers = _read_headers(files)
     for entry in files.entries:
-        if entry.path not in DOCUMENTS and entry.path not in headers:
+        if entry.path not in {*DOCUMENTS, *TEXT_FILES, *headers}:
             check_beginning(entry.path, files.begin(entry, partial(_read_beginning, entry)))
-    return examine(task, [entry.path for entry in files.entries], documents, headers)
+    facts = examine(task, [entry.path for entry in files.entries], documents, headers)
+    check_text(files, documents)
+    return facts
 
 
 def read_documents(files: ModelFiles) -> Documents:

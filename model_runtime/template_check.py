@@ -14,10 +14,9 @@ from model_runtime.sandbox.errors import Crashed, OutOfMemory, OutOfTime
 from model_runtime.sandbox.limits import MEBIBYTE, Limits
 
 TEMPLATE_NAME = "chat_template.jinja"
-# Where else it may be, the first that has one wins.
-DOCUMENTS = ("chat_template.json", "tokenizer_config.json")
+DOCUMENT_NAME = "chat_template.json"
 # The largest published ones have some 30 KB.
-MAX_TEMPLATE_CHARACTERS = 256 << 10
+MAX_TEMPLATE_BYTES = 256 << 10
 # Room for the longest prompt in the widest characters, four times over; two such workers fit into a frontend.
 LIMITS = Limits(memory_bytes=160 * MEBIBYTE, cpu_seconds=2, wall_seconds=20, answer_bytes=33 << 20)
 # What a template adds is a few words around each turn, and a page of its own about tools or the date.
@@ -51,7 +50,7 @@ PROBES: Sequence[Probe] = (
 def template_of(own: str | None, documents: Sequence[object]) -> str | None:
     """Return the template that is served, or None: that of chat_template.jinja, else the first that a document has.
 
-    `own` is the text of TEMPLATE_NAME, `documents` the parsed DOCUMENTS.
+    `own` is the text of chat_template.jinja, `documents` are chat_template.json and tokenizer_config.json, parsed.
     """
     if own is not None:
         return own
@@ -77,8 +76,9 @@ def check_template(template: str, bos_token: str = "", eos_token: str = "") -> N
         InvalidModel: it is no template, or refuses every conversation.
 
     """
-    if len(template) > MAX_TEMPLATE_CHARACTERS:
-        raise UnsafeTemplate(f"the chat template has {len(template)} characters: at most {MAX_TEMPLATE_CHARACTERS}")
+    size = len(template.encode(errors="replace"))
+    if size > MAX_TEMPLATE_BYTES:
+        raise UnsafeTemplate(f"the chat template has {size} bytes: expected at most {MAX_TEMPLATE_BYTES}")
     with running(PROGRAM, LIMITS) as worker:
         outcomes = [
             _outcome(worker.ask, probe, Question(template, probe.messages, bos_token, eos_token, _MONDAY))

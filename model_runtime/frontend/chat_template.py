@@ -13,7 +13,7 @@ from model_runtime.engines.errors import InvalidModelError
 from model_runtime.frontend.errors import EngineFailed, InvalidRequest
 from model_runtime.sandbox.errors import Crashed, SandboxError
 from model_runtime.sandbox.pool import Pool
-from model_runtime.template_check import DOCUMENTS, LIMITS, TEMPLATE_NAME, template_of
+from model_runtime.template_check import DOCUMENT_NAME, LIMITS, TEMPLATE_NAME, template_of
 
 # Besides the one that all requests share, one more for while that is busy with a large conversation.
 _WORKERS = 2
@@ -80,4 +80,4 @@ def read_template(folder: Path) -> str | None:
     """Return the chat template of a model's folder, or None if it has none."""
     file = folder / TEMPLATE_NAME
     own = file.read_text(encoding="utf-8") if file.exists() else None
-    return template_of(own, [read_json_if_present(folder / name) for name in DOCUMENTS])
+    return template_of(own, [read_json_if_present(folder / name) for name in (DOCUMENT_NAME, "tokenizer_config.json")])

@@ -17,6 +17,8 @@ _MAX_FILE_BYTES = 64 << 10
 class Limits:
     """`memory_bytes` is address space, the interpreter's own 30 MiB counted; the times are for one question each.
 
+    `cpu_seconds` is for each step of a question, where a program says its steps.
+
     Processor time decides, so that a busy machine makes no model look bad; the clock is for what only waits.
     """
 
@@ -39,9 +41,14 @@ def confine(limits: Limits) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
 
-def start_clock(limits: Limits) -> None:
-    """Have the kernel end this process when it has used the processor time of one question from now on."""
-    signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
+def start_clock(seconds: float) -> None:
+    """Have the kernel end this process when it has used so much processor time from now on."""
+    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
+
+
+def restart_clock() -> None:
+    """Give the time that `start_clock` gave once more."""
+    start_clock(signal.getitimer(signal.ITIMER_PROF)[1])
 
 
 def stop_clock() -> None:

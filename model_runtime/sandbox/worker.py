@@ -1,8 +1,8 @@
 """`python3 -m model_runtime.sandbox.worker PROGRAM LIMITS`: answers questions until its standard input ends.
 
 PROGRAM is a module with `answer(question: bytes) -> bytes`; LIMITS are the fields of `Limits` as JSON. Questions and
-answers are frames: the length in 8 bytes, then as many bytes. `client.Worker` is the other end. What a program `note`s
-before a step that may end the process is told to whoever asked.
+answers are frames: the length in 8 bytes, then as many bytes. `client.Worker` is the other end. A program with many
+steps says each by `step`; whoever asked is told at which the process ended.
 """
 
 import importlib
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
-from model_runtime.sandbox.limits import Limits, confine, start_clock, stop_clock
+from model_runtime.sandbox.limits import Limits, confine, restart_clock, start_clock, stop_clock
 
 LENGTH_BYTES = 8
 MEMORY_EXIT_CODE = 77
@@ -35,17 +35,18 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _answer(answer: Answer, question: bytes, limits: Limits) -> bytes:
-    start_clock(limits)
+    start_clock(limits.cpu_seconds)
     try:
         return answer(question)
     finally:
         stop_clock()
 
 
-def note(doing: str) -> None:
-    """Say what comes next, for the message if it is the end; called by programs."""
+def step(doing: str) -> None:
+    """Say what a program does next, for the message if it is the end, and give it the processor time anew."""
     os.ftruncate(sys.stderr.fileno(), 0)
     os.pwrite(sys.stderr.fileno(), doing.encode(), 0)
+    restart_clock()
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:

@@ -31,6 +31,21 @@ LAYER = {
     "self_attn.q_proj": [2, WIDTH],
     "self_attn.v_proj": [2, WIDTH],
 }
+TOKENIZER = {
+    "version": "1.0",
+    "truncation": None,
+    "padding": None,
+    "added_tokens": [],
+    "normalizer": None,
+    "pre_tokenizer": {"type": "Whitespace"},
+    "post_processor": None,
+    "decoder": None,
+    "model": {
+        "type": "WordLevel",
+        "vocab": {"[UNK]": 0, "<s>": 1, "</s>": 2, "hello": 3, "world": 4},
+        "unk_token": "[UNK]",
+    },
+}
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
@@ -64,7 +79,7 @@ def chat_model() -> dict[str, bytes]:
     )
     return {
         "config.json": json.dumps(CONFIG).encode(),
-        "tokenizer.json": b"{}",
+        "tokenizer.json": json.dumps(TOKENIZER).encode(),
         "tokenizer_config.json": json.dumps({"chat_template": TEMPLATE}).encode(),
         "model.safetensors": weights,
     }
