@@ -5,6 +5,7 @@ Called by `inspection` last, since it costs the most: about a second of processo
 
 from model_runtime.beginnings import BEGINNING_BYTES, check_beginning
 from model_runtime.documents import Documents, parse_document
+from model_runtime.engines.special_tokens import parse_special_tokens
 from model_runtime.errors import InvalidModel, UnsafeTemplate, UnsafeTokenizer
 from model_runtime.manifest import FileEntry
 from model_runtime.model_files import ModelFiles
@@ -27,7 +28,6 @@ def check_text(files: ModelFiles, documents: Documents) -> None:
 
     """
     entries = {entry.path: entry for entry in files.entries}
-    tokens = [special_token(documents.tokenizer_config, name) for name in ("bos_token", "eos_token")]
     if entry := entries.get(TOKENIZER_NAME):
         check_tokenizer(_read(files, entry, MAX_TOKENIZER_BYTES, UnsafeTokenizer))
     template = template_of(
@@ -35,23 +35,9 @@ def check_text(files: ModelFiles, documents: Documents) -> None:
         [_document(files, entries.get(DOCUMENT_NAME)), documents.tokenizer_config],
     )
     if template:
-        check_template(template, *tokens)
-
-
-def special_token(tokenizer_config: object, name: str) -> str:
-    """Return a token of tokenizer_config.json, which stands there as text or as an object; empty where it has none.
-
-    Raises:
-        InvalidModel: it is neither.
-
-    """
-    match tokenizer_config:
-        case {**fields} if (token := fields.get(name)) is not None:
-            text = token.get("content") if isinstance(token, dict) else token
-            if not isinstance(text, str):
-                raise InvalidModel(f"tokenizer_config.json: {name} is {token!r:.80}: expected a text")
-            return text
-    return ""
+        # `loadable` has found them well-formed.
+        special = parse_special_tokens(documents.tokenizer_config, documents.generation, documents.config)
+        check_template(template, special.bos_token or "", special.eos_token or "")
 
 
 def _own_template(files: ModelFiles, entry: FileEntry | None) -> str | None:

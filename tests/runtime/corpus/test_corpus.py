@@ -29,6 +29,7 @@ from tests.runtime.corpus import (
     of_headers,
     of_paths,
     of_tensors,
+    of_text,
 )
 from tests.runtime.corpus.rows import Bad, Files, Good
 from tests.stack.webserver import WebServer, serving
@@ -42,8 +43,9 @@ BAD = [
     *of_headers.BAD,
     *of_paths.BAD,
     *of_tensors.BAD,
+    *of_text.BAD,
 ]
-GOOD = [*good.GOOD, *of_gguf.GOOD]
+GOOD = [*good.GOOD, *of_gguf.GOOD, *of_text.GOOD]
 Report = tuple[int, dict[str, object]]
 CPU = Placement(torch.device("cpu"), torch.float32)
 
