@@ -3,33 +3,53 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import bench.fetch.results as fetch_results
 from bench.control.options import Options
 from bench.control.report import as_json, table
 from bench.control.run import measure
 from bench.errors import BenchError
+from bench.fetch.options import Options as FetchOptions
+from bench.fetch.run import measure as measure_fetch
 from tests.cluster import ClusterError
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one benchmark and return the exit code."""
     options = parser().parse_args(arguments)
+    values = {name: value for name, value in vars(options).items() if name not in {"name", "run"}}
     try:
-        results = asyncio.run(measure(_control_options(options)))
+        lines = options.run(values)
     except (BenchError, ClusterError) as failed:
         sys.stderr.write(f"error: {failed}\n")
         return 1
-    print(table(results))
-    print(as_json(results))
+    print("\n".join(lines))
     return 0
+
+
+def _control(values: Mapping[str, Any]) -> tuple[str, str]:
+    results = asyncio.run(measure(Options(**values)))
+    return table(results), as_json(results)
+
+
+def _fetch(values: Mapping[str, Any]) -> tuple[str, str]:
+    results = measure_fetch(FetchOptions(**values))
+    return fetch_results.table(results), fetch_results.as_json(results)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     whole = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks of Nereid.")
     names = whole.add_subparsers(dest="name", required=True)
+    _add_control(names)
+    _add_fetch(names)
+    return whole
+
+
+def _add_control(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     control = names.add_parser("control", help="the control plane: rate, latency, memory, writes", description=_CONTROL)
     defaults = Options()
     control.add_argument("--sizes", type=_sizes, default=defaults.sizes, help="ModelDeployments, growing: 500,1000")
@@ -41,10 +61,23 @@ def parser() -> argparse.ArgumentParser:
     control.add_argument("--silence-seconds", type=float, default=defaults.silence_seconds)
     control.add_argument("--cluster", default=defaults.cluster, help="name of the cluster that it brings up")
     control.add_argument("--logs", type=Path, default=defaults.logs, help="folder for the operator's logs")
-    return whole
+    control.set_defaults(run=_control)
+
+
+def _add_fetch(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fetch = names.add_parser("fetch", help="the download of a large file, beside curl", description=_FETCH)
+    defaults = FetchOptions()
+    fetch.add_argument("--size", type=int, default=defaults.size, help="MiB of the file")
+    fetch.add_argument("--memory-sizes", type=_sizes, default=defaults.memory_sizes, help="MiB, for the peak of memory")
+    fetch.add_argument("--limited-size", type=int, default=defaults.limited_size, help="MiB, from the limited server")
+    fetch.add_argument("--limit", type=int, default=defaults.limit, help="MiB a second for each connection to it")
+    fetch.add_argument("--rounds", type=int, default=defaults.rounds, help="downloads of each kind, in turn")
+    fetch.add_argument("--folder", type=Path, default=defaults.folder, help="a folder on the disk to measure")
+    fetch.set_defaults(run=_fetch)
 
 
 _CONTROL = "Brings up a cluster of its own, with nodes that kwok plays, and takes it down at the end."
+_FETCH = "Needs curl, and room for the largest file twice."
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -52,11 +85,6 @@ def _sizes(text: str) -> tuple[int, ...]:
     if list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: whole numbers from 1 that grow, separated by commas")
     return sizes
-
-
-def _control_options(options: argparse.Namespace) -> Options:
-    values = {name: value for name, value in vars(options).items() if name != "name"}
-    return Options(**values)
 
 
 if __name__ == "__main__":

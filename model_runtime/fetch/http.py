@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 
+import httpcore
 import httpx
 
 from model_runtime.arguments import SourceArguments
@@ -27,6 +28,8 @@ from model_runtime.fetch.source import Answer, Version, range_header, ranged
 from model_runtime.fetch.trust import ssl_context
 
 CONNECT_SECONDS = 10.0
+# The library reads 64 KiB at a time; a quarter as many rounds through its layers save a third of what they cost.
+httpcore.HTTP11Connection.READ_NUM_BYTES = 256 << 10
 # Content codings would change the bytes that are hashed and make ranges meaningless.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "nereid"}
 

@@ -19,10 +19,13 @@ from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMismatch
 from model_runtime.fetch.download import download
 from model_runtime.fetch.http import make_client, open_range
+from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.progress import Progress, Reading
 from model_runtime.fetch.retry import Patience
 from model_runtime.fetch.source import Listing
 from model_runtime.manifest import FileEntry, Manifest
+from tests.runtime.fetch.conftest import S3Server
+from tests.runtime.fetch.tiny import with_sums
 from tests.stack.wait import wait_for
 from tests.stack.webserver import Fault, Handler, WebServer, serving
 
@@ -207,6 +210,28 @@ def test_what_a_killed_process_fetched_is_not_asked_for_again(
         web.requests.clear()
         fetch(web, content, tmp_path, patience)
     assert asked(web) == SIZE - there
+
+
+def test_a_large_object_of_a_bucket_comes_in_pieces(
+    content: bytes, s3_server: S3Server, s3_credentials: Path, patience: Patience, tmp_path: Path
+) -> None:
+    objects = with_sums({"model.safetensors": content, "config.json": b"", "tokenizer.json": b""})
+    for path, body in objects.items():
+        s3_server.client.put_object(Bucket="models", Key=f"large/{path}", Body=body)
+    arguments = SourceArguments("s3://models/large", endpoint=s3_server.endpoint, credentials=s3_credentials)
+    lengths: list[int | None] = []
+    with open_source(arguments) as listed:
+        entry = listed.manifest.get("model.safetensors")
+        assert entry is not None
+
+        def open_file(entry: FileEntry, offset: int, length: int | None = None) -> Any:
+            lengths.append(length)
+            return listed.open(entry, offset, length)
+
+        download(Listing("revision", Manifest.of([entry]), open_file), tmp_path, patience, Watched(patience))
+    assert (tmp_path / entry.path).read_bytes() == content
+    assert sorted(length or 0 for length in lengths) == [16 * MIB, 32 * MIB, 32 * MIB]
+    s3_server.client.delete_object(Bucket="models", Key="large/model.safetensors")
 
 
 def journaled(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_runtime.errors import SourceUnreachable
+from model_runtime.errors import ConnectionCut, SourceTooSlow, SourceUnreachable
 from model_runtime.fetch.progress import (
     Phase,
     Progress,
@@ -115,3 +115,20 @@ def test_no_delay_goes_beyond_the_deadline(fake_time: FakeTime) -> None:
     with pytest.raises(SourceUnreachable, match="given up at the deadline"):
         retry(patience, lambda: attempt(failures))
     assert fake_time.sleeps == [1, 2]
+
+
+def test_what_is_given_up_keeps_its_kind(patience: Patience) -> None:
+    with pytest.raises(ConnectionCut, match=r"cut .*given up after 6 attempts"):
+        retry(patience, lambda: attempt([ConnectionCut("cut")]))
+
+
+def test_what_is_too_slow_is_not_tried_again_at_once(patience: Patience, fake_time: FakeTime) -> None:
+    with pytest.raises(SourceTooSlow, match=r"slow$"):
+        retry(patience, lambda: attempt([SourceTooSlow("slow")]))
+    assert fake_time.sleeps == []
+
+
+def test_the_deadline_ends_what_drips(patience: Patience, fake_time: FakeTime) -> None:
+    fake_time.now = patience.deadline + 1
+    with pytest.raises(SourceTooSlow, match="not finished at the deadline"):
+        patience.check("file")

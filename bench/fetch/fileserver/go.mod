@@ -1,0 +1,3 @@
+module nereid.dev/bench/fileserver
+
+go 1.21
