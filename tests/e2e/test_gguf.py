@@ -1,8 +1,8 @@
-"""A real model in a GGUF file, as ggml's own tools write it, is served from a bucket with nothing beside it."""
+"""A real model in a GGUF file, as ggml's own tools write it, is served from a bucket: the one of its folder that is named."""
 
 import pytest
 
-from tests.runtime.models import smollm2_gguf_folder
+from tests.runtime.models import smollm2_gguf, write_sums
 from tests.stack.kubectl import MODELS
 from tests.stack.manifests import is_ready, model_deployment
 from tests.stack.store import upload
@@ -10,13 +10,17 @@ from tests.stack.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
-NAME = "smollm2-gguf"
+NAME, OTHER = "smollm2-gguf", "SmolLM2-135M-Instruct.Q2_K.gguf"
 
 
 @pytest.fixture
-def gguf(nereid, kubectl, namespace, store):
-    uri = upload(kubectl, store, NAME, smollm2_gguf_folder())
-    kubectl.apply(model_deployment(NAME, namespace, uri, store))
+def gguf(nereid, kubectl, namespace, store, tmp_path):
+    file = smollm2_gguf()
+    (tmp_path / file.name).symlink_to(file)
+    (tmp_path / OTHER).write_bytes(b"never read")
+    write_sums(tmp_path)
+    uri = upload(kubectl, store, NAME, tmp_path)
+    kubectl.apply(model_deployment(NAME, namespace, uri, store, model={"file": file.name}))
     yield wait_for(f"{NAME} Ready", lambda: ready(kubectl.get(MODELS, NAME, namespace)), seconds=300)
     kubectl.run("delete", MODELS, NAME, "-n", namespace)
 
