@@ -87,6 +87,20 @@ def test_any_mutation_of_the_entries_is_covered_or_refused(entries: dict[str, di
     read(written(json.dumps(header).encode(), data))
 
 
+steps = st.sampled_from([-16, -2, 0, 2, 16])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(st.sampled_from([*HEADER][-3:]), steps), steps)
+def test_tensors_that_are_moved_are_covered_or_refused(moved: dict[str, int], more: int) -> None:
+    header = HEADER | {
+        name: HEADER[name] | {"data_offsets": [offset + moved[name] for offset in HEADER[name]["data_offsets"]]}
+        for name in moved
+    }
+    data = DATA[: len(DATA) + more] if more < 0 else DATA + bytes(more)
+    read(written(json.dumps(header).encode(), data))
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.permutations(list(HEADER)), st.integers(0, 64))
 def test_order_and_padding_of_the_header_change_nothing(names: list[str], blanks: int) -> None:
@@ -113,7 +127,7 @@ except ModelRuntimeError as error:
 """
 BOMBS = [
     ("as many values as are let through", ('{"a":[', "0,", "0]}"), 3_000_000),
-    ("more values than are let through", ('{"a":[', "0,", "0]}"), 15_000_000),
+    ("more values than are let through", ('{"a":[', '{"a":0},', "0]}"), 3_500_000),
     ("lists", ('{"a":[', "[],", "[]]}"), 1_500_000),
     ("objects", ('{"a":[', '{"a":0},', "0]}"), 1_000_000),
     ("one text of 30 MB", ('{"a":"', "0123456789", '"}'), 3_000_000),
