@@ -68,8 +68,12 @@ def write(result: Result, log: Path) -> None:
 
 
 def failure(error: ModelRuntimeError) -> Result:
-    """Return the report of a failure: its reason, and its message on one line."""
-    return {"reason": error.reason, "message": " ".join(str(error).split())[:_MAX_MESSAGE_CHARACTERS]}
+    """Return the report of a failure: its reason, and its message on one line.
+
+    The message may quote what a stranger wrote: characters that steer a terminal or turn the text are escaped.
+    """
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(str(error).split()))
+    return {"reason": error.reason, "message": line[:_MAX_MESSAGE_CHARACTERS]}
 
 
 def encode(result: Result) -> str:

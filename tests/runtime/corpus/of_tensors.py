@@ -65,6 +65,12 @@ BAD = [
     Bad("a shard that is missing", with_files({SHARDS[1]: None}, sharded), InvalidModel, f"is listed in {SHARDS[1]}"),
     Bad("shards without their index", with_files({INDEX: None}, sharded), InvalidModel, f"{INDEX} is missing"),
     Bad("one file beside the shards", with_files({WEIGHTS: WHOLE}, sharded), InvalidModel, "either"),
+    Bad(
+        "a name that writes to the terminal",
+        with_header(lambda h: h.update({"\x1b[2J\u202e": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}})),
+        InvalidModel,
+        r"tensor \x1b[2J\u202e is not part",
+    ),
     Bad("no tensors", with_weights(written(b"{}")), InvalidModel, "no tensors"),
     Bad("a tensor that is missing", with_header(lambda h: h.update(x=h.pop(NORM))), InvalidModel, f"{NORM} is missing"),
 ]
