@@ -1,4 +1,4 @@
-"""A real model in a GGUF file, as ggml's own tools write it, is served from a bucket: the one of its folder that is named."""
+"""A real model in a GGUF file, as ggml's own tools write it, is served from a bucket: the file that is named."""
 
 import pytest
 
