@@ -132,6 +132,8 @@ def _hash_behind(job: Download, part: Part, syncs: list[Future[None]]) -> str:
         end = part.wait_beyond(hashed)
         while hashed < end:
             chunk = os.pread(part.descriptor, min(CHUNK_BYTES, end - hashed), hashed)
+            if not chunk:
+                raise DigestMismatch(f"{part.entry.path}: somebody else cut it short on the disk")
             hasher.update(chunk)
             hashed += len(chunk)
         if hashed - synced >= _SYNC_BYTES:

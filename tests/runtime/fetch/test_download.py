@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from model_runtime.arguments import SourceArguments
-from model_runtime.errors import InsufficientDisk, InvalidArgument, SourceUnreachable
+from model_runtime.errors import DigestMismatch, InsufficientDisk, InvalidArgument, SourceUnreachable
 from model_runtime.fetch import download as module
 from model_runtime.fetch import file_fetch
 from model_runtime.fetch.disk import check_room
@@ -153,6 +153,15 @@ def test_a_disk_that_fills_up_is_said_to_be_full(
     monkeypatch.setattr(file_fetch.os, "fsync", full)
     with pytest.raises(InsufficientDisk, match="the disk is full"):
         fetch(web, tmp_path, patience)
+
+
+def test_a_part_that_somebody_cuts_short_is_noticed(
+    web: WebServer, patience: Patience, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_fetch.os, "pread", lambda *_: b"")
+    with pytest.raises(DigestMismatch, match="cut it short on the disk"):
+        fetch(web, tmp_path, patience)
+    assert not (tmp_path / PATH).exists()
 
 
 def test_the_cause_is_raised_before_the_cancellations_it_led_to() -> None:
