@@ -113,7 +113,7 @@ def test_a_tag_is_pinned_to_the_digest_of_its_manifest(
     pushed = push(client, repository, "v1", model)
     resolved = resolve(source(registry, repository, "v1"), Task.AUTO, patience)
     assert (resolved["revision"], resolved["task"], resolved["files"]) == (pushed, "Chat", 4)
-    push(client, repository, "v1", model | {"tokenizer.json": b'{"other": 1}'})
+    push(client, repository, "v1", model | {"generation_config.json": b"{}"})
     assert resolve(source(registry, repository, "v1"), Task.AUTO, patience)["revision"] != pushed
     weights = tmp_path / "weights"
     weights.mkdir()
