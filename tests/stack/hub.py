@@ -58,7 +58,8 @@ def start_hub(kubectl: Kubectl, namespace: str, image: str, authority: Authority
 
 def in_hub(kubectl: Kubectl, hub: Hub, *command: str, stdin: str | None = None) -> None:
     """Run a command in the hub's pod."""
-    kubectl.run("exec", "-i", "-n", hub.namespace, "deployment/hub", "--", *command, stdin=stdin)
+    reads = ["-i"] if stdin is not None else []
+    kubectl.run("exec", *reads, "-n", hub.namespace, "deployment/hub", "--", *command, stdin=stdin)
 
 
 def spoil(kubectl: Kubectl, hub: Hub, name: str, faults: Mapping[str, Mapping[str, object]]) -> None:
