@@ -14,6 +14,7 @@ from model_runtime.errors import (
     PackedFile,
     PickledWeights,
     RemoteCode,
+    UnsafeTemplate,
     UnsupportedArchitecture,
 )
 from tests.runtime.corpus.building import Make, encoded, tokenizer
@@ -23,6 +24,7 @@ from tests.runtime.tiny_gguf import BF16, F16, TOKENS, tensors, tiny_gguf
 
 NAME = "model-Q8_0.gguf"
 WHOLE_SIZE = len(tiny_gguf())
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 LENGTHS = struct.pack("<4sIQQ", b"GGUF", 3, 2**40, 1)
 
 
@@ -133,6 +135,15 @@ BAD = [
         only(tiny_gguf(), tokenizer_config__json=encoded({"auto_map": {"AutoTokenizer": ["t.T", None]}})),
         RemoteCode,
         "tokenizer_config.json: auto_map",
+    ),
+    Bad(
+        "a template in GGUF that loops", told(tokenizer__chat_template=LOOP), UnsafeTemplate, "the chat template loops"
+    ),
+    Bad(
+        "a template in GGUF that reaches out",
+        told(tokenizer__chat_template="{{ ''.__class__.__mro__ }}"),
+        UnsafeTemplate,
+        "the chat template reaches out",
     ),
     Bad("several GGUF files", several, InvalidModel, "name one of them in spec.model.file"),
     Bad(
