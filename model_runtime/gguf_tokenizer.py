@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from model_runtime.errors import InvalidConfig, InvalidModel, UnsupportedArchitecture
+from model_runtime.errors import InvalidConfig, InvalidModel, UnsafeTokenizer, UnsupportedArchitecture
 from model_runtime.gguf_header import Value, shown
+from model_runtime.tokenizer_check.structure import MAX_ADDED_TOKENS, MAX_VOCABULARY
 
 Json = dict[str, Any]
 
 _CONTROL, _USER_DEFINED = 3, 4
+_ADDED = (_CONTROL, _USER_DEFINED)
 _LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+"
@@ -56,6 +58,7 @@ def tokenizer_of(path: str, metadata: Mapping[str, Value]) -> Json:
 
     Raises:
         UnsupportedArchitecture: a kind of tokenizer that is not built here: a tokenizer.json beside the file is taken.
+        UnsafeTokenizer: a vocabulary of absurd size.
         InvalidModel: the parts of the vocabulary do not fit together.
 
     """
@@ -65,7 +68,7 @@ def tokenizer_of(path: str, metadata: Mapping[str, Value]) -> Json:
     added = [
         _added(index, token, special=types[index] == _CONTROL)
         for index, token in enumerate(tokens)
-        if types[index] in {_CONTROL, _USER_DEFINED}
+        if types[index] in _ADDED
     ]
     return {
         "version": "1.0",
@@ -130,11 +133,20 @@ def _vocabulary(path: str, tokens: Sequence[str], types: Sequence[int]) -> dict[
         raise InvalidModel(
             f"{path}: tokenizer.ggml.token_type has {len(types)} elements: expected {len(tokens)}, a token each"
         )
+    _check_size(path, tokens, types)
     vocabulary = {token: index for index, token in enumerate(tokens)}
     if len(vocabulary) != len(tokens):
         twice = next(token for index, token in enumerate(tokens) if vocabulary[token] != index)
         raise InvalidModel(f"{path}: tokenizer.ggml.tokens: {twice[:80]!r} is there twice")
     return vocabulary
+
+
+def _check_size(path: str, tokens: Sequence[str], types: Sequence[int]) -> None:
+    """Refuse what the check of every tokenizer refuses too, before each token becomes objects of Python."""
+    added = sum(1 for kind in types if kind in _ADDED)
+    for what, count, most in (("tokens", len(tokens), MAX_VOCABULARY), ("added tokens", added, MAX_ADDED_TOKENS)):
+        if count > most:
+            raise UnsafeTokenizer(f"{path}: tokenizer.ggml.tokens: {count} {what}: expected at most {most}")
 
 
 def _merge(path: str, merge: str, vocabulary: Mapping[str, int]) -> list[str]:

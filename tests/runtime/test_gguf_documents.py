@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from model_runtime.errors import InvalidConfig, InvalidModel, ModelRuntimeError, UnsupportedArchitecture
+from model_runtime.errors import (
+    InvalidConfig,
+    InvalidModel,
+    ModelRuntimeError,
+    UnsafeTokenizer,
+    UnsupportedArchitecture,
+)
 from model_runtime.fetch.source import read_exactly
 from model_runtime.gguf_documents import derived_documents
 from model_runtime.gguf_header import GgufHeader, read_header
@@ -200,6 +206,20 @@ def test_metadata_of_no_model_that_is_served_is_refused(
         derived_documents("m.gguf", header(tiny_gguf(changed)), ())
     assert type(caught.value) is reason
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "kind", "says"),
+    [(1_000_001, 1, "1000001 tokens: expected at most"), (100_001, 3, "100001 added tokens: expected at most")],
+)
+def test_a_vocabulary_of_absurd_size_is_refused(count: int, kind: int, says: str) -> None:
+    tokens = {
+        "tokenizer.ggml.tokens": list(map(str, range(count))),
+        "tokenizer.ggml.token_type": array("i", [kind]) * count,
+    }
+    absurd = GgufHeader({**METADATA, "general.architecture": "llama", **tokens}, (), 0)
+    with pytest.raises(UnsafeTokenizer, match=says):
+        derived_documents("m.gguf", absurd, ())
 
 
 def test_tensors_have_the_names_of_the_other_layout() -> None:
