@@ -19,9 +19,11 @@ from tests.cluster import build_images
 from tests.cluster.backends import Request, make_backend
 from tests.runtime.models import minilm_folder, smollm2_folder
 from tests.runtime.reference import ReferenceChat, ReferenceEmbedding
+from tests.stack.certificates import make_authority
 from tests.stack.helm import Helm
 from tests.stack.kubectl import MODELS, Kubectl
 from tests.stack.manifests import is_ready, mirrors_policy, model_deployment, restricted_namespace
+from tests.stack.registry import start_registry
 from tests.stack.store import start_store, upload
 from tests.stack.wait import wait_for
 
@@ -78,6 +80,13 @@ def store(kubectl, namespace):
     store = start_store(kubectl, namespace)
     kubectl.apply(store.credentials("store-key", namespace))
     return store
+
+
+@pytest.fixture(scope="session")
+def registry(kubectl, namespace, tmp_path_factory):
+    """A registry with a password, and a model in it."""
+    authority = make_authority(tmp_path_factory.mktemp("authority"))
+    return start_registry(kubectl, namespace, authority, {"models/minilm:v1": minilm_folder()})
 
 
 @pytest.fixture(scope="session")

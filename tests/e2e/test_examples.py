@@ -27,7 +27,7 @@ from tests.stack.credentials import model_credentials
 from tests.stack.hub import Hub, start_hub
 from tests.stack.kubectl import MODELS
 from tests.stack.manifests import claim, condition, is_ready, restricted_namespace
-from tests.stack.registry import PASSWORD, USER, Registry, start_registry
+from tests.stack.registry import PASSWORD, USER, Registry
 from tests.stack.store import Store
 from tests.stack.wait import wait_for
 
@@ -79,12 +79,6 @@ def hub(nereid, kubectl, namespace, tmp_path_factory):
     }
     authority = make_authority(tmp_path_factory.mktemp("authority"))
     return start_hub(kubectl, namespace, image_tag("model-runtime", REPOSITORY), authority, models)
-
-
-@pytest.fixture(scope="module")
-def registry(kubectl, namespace, tmp_path_factory):
-    authority = make_authority(tmp_path_factory.mktemp("authority"))
-    return start_registry(kubectl, namespace, authority, {"models/minilm:v1": minilm_folder()})
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +89,11 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A running registry, and the certificates to trust it by."""
+    """A running registry, the certificates to trust it by, and the digests of what was pushed, by `repository:tag`."""
 
     namespace: str
     certificates: Path
+    digests: dict[str, str]
 
     @property
     def host(self) -> str:
@@ -118,11 +120,11 @@ class Registry:
 
 def start_registry(kubectl: Kubectl, namespace: str, authority: Authority, models: Mapping[str, Path]) -> Registry:
     """Start a registry that wants a password, and push models to it (`repository:tag` → folder)."""
-    registry = Registry(namespace, authority.certificate)
+    registry = Registry(namespace, authority.certificate, {})
     certificate = authority.issue("registry", f"DNS:{registry.host}", "IP:127.0.0.1")
     kubectl.apply(*_objects(registry, certificate.read_text()))
     kubectl.run("rollout", "status", "deployment/registry", "-n", namespace, "--timeout=60s")
-    trusted = httpx.create_ssl_context(verify=str(authority.certificate))
+    trusted = ssl.create_default_context(cafile=authority.certificate)
     with (
         kubectl.port_forward("service/registry", namespace, PORT) as local,
         httpx.Client(
@@ -131,7 +133,7 @@ def start_registry(kubectl: Kubectl, namespace: str, authority: Authority, model
     ):
         for place, folder in models.items():
             repository, _, tag = place.partition(":")
-            push(client, repository, tag, read_folder(folder))
+            registry.digests[place] = push(client, repository, tag, read_folder(folder))
     return registry
 
 
