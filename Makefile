@@ -38,7 +38,7 @@ test: test-fast test-e2e test-faults ## Every test; the clusters are taken down 
 test-fast: venv ## Unit, golden, handlers and runtime tests; no cluster
 	python -m tests.cluster binaries
 	pytest tests/unit tests/golden tests/handlers -n 2
-	pytest tests/runtime tests/fuzz -m "not soak"
+	pytest tests/runtime tests/fuzz -m "not soak" -n 2
 
 test-e2e: venv ## End-to-end tests on a real Kubernetes
 	$(call e2e,not soak)

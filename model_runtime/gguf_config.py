@@ -122,4 +122,10 @@ def _set_head_size(path: str, architecture: str, below: Mapping[str, Value], con
 
 def _token_ids(path: str, metadata: Mapping[str, Value], names: Sequence[str]) -> list[int]:
     keys = [f"tokenizer.ggml.{name}" for name in names]
-    return sorted({int(_number(path, key, metadata[key])) for key in keys if key in metadata})
+    return sorted({_token_id(path, key, metadata[key]) for key in keys if key in metadata})
+
+
+def _token_id(path: str, key: str, value: Value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidConfig(f"{path}: {key} is {shown(value)}: expected the number of a token")
+    return value

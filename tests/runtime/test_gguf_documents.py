@@ -1,6 +1,7 @@
 """The documents that a GGUF file stands for: the real one's are those of the published model, others are refused."""
 
 import json
+import math
 from array import array
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -249,6 +250,7 @@ TYPES = array("i", METADATA["tokenizer.ggml.token_type"])
 KEYS = sorted({*METADATA, *(f"tokenizer.ggml.{name}" for name in ("add_bos_token", "add_eos_token", "eot_token_id"))})
 
 
+@example({"tokenizer.ggml.bos_token_id": math.inf}, set())
 @given(
     st.dictionaries(st.sampled_from([*KEYS, "general.type", "split.count", "llama.vocab_size"]), values, max_size=3),
     st.sets(st.sampled_from(["tokenizer.json", "tokenizer_config.json"])),
