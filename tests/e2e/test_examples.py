@@ -169,7 +169,9 @@ OBJECTS = {"/all-MiniLM-L6-v2": "minilm"}
 def _surroundings(spec, places, home, kubectl):
     """Make what the example takes for granted; what is not the namespace's own goes again."""
     pod = spec.get("pod", {})
-    kubectl.apply(*_objects(spec, places, home), *_classes(pod))
+    # kubectl takes it for a mistake when there is nothing to apply.
+    if wanted := (*_objects(spec, places, home), *_classes(pod)):
+        kubectl.apply(*wanted)
     uri = urlsplit(spec["model"]["uri"])
     if uri.scheme == "pvc":
         folders = {uri.path.lstrip("/"): minilm_folder()}
