@@ -19,7 +19,7 @@ from model_runtime.fetch.hasher import Hasher, is_complete
 from model_runtime.fetch.part import allocated_bytes
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience, retry
-from model_runtime.fetch.source import Listing
+from model_runtime.fetch.source import Listing, beginning
 from model_runtime.manifest import FileEntry
 
 _PARALLEL_FILES = 4
@@ -77,15 +77,13 @@ def read_small(listing: Listing, entry: FileEntry, patience: Patience) -> bytes:
     """
 
     def read() -> bytes:
-        content = bytearray()
         with listing.open(entry, 0) as answer:
-            for chunk in answer.chunks:
-                content.extend(chunk)
-                if len(content) > entry.size:
-                    raise DigestMismatch(f"{entry.path}: the source gives more than the {entry.size} bytes it listed")
+            content = beginning(answer.chunks, entry.size + 1)
+        if len(content) > entry.size:
+            raise DigestMismatch(f"{entry.path}: the source gives more than the {entry.size} bytes it listed")
         if len(content) < entry.size:
             raise SourceTruncated(f"{entry.path}: the answer ended at byte {len(content)} of {entry.size}")
-        return bytes(content)
+        return content
 
     content = retry(patience, read)
     hasher = Hasher.of(entry)

@@ -24,7 +24,7 @@ from model_runtime.errors import (
 )
 from model_runtime.fetch.enforcement import check_url
 from model_runtime.fetch.pace import Pace
-from model_runtime.fetch.source import Answer, Version, range_header, ranged
+from model_runtime.fetch.source import Answer, Version, beginning, range_header, ranged
 from model_runtime.fetch.trust import ssl_context
 
 CONNECT_SECONDS = 10.0
@@ -55,11 +55,26 @@ def make_client(arguments: SourceArguments) -> httpx.Client:
 
 
 def _watch(response: httpx.Response, pace: Pace) -> None:
-    """Have the body's bytes counted as they come, whoever reads them."""
-    if isinstance(response.stream, httpx.SyncByteStream):
+    """Have the body's bytes counted as they come, whoever reads them; that of a redirect nobody needs."""
+    if isinstance(response.stream, httpx.SyncByteStream) and response.has_redirect_location:
+        response.stream = _Unread(response.stream)
+    elif isinstance(response.stream, httpx.SyncByteStream):
         # A storage's address that was redirected to carries a signature in its query.
         what = str(response.request.url.copy_with(query=None))
         response.stream = _Watched(response.stream, pace, what)
+
+
+class _Unread(httpx.SyncByteStream):
+    """The body of a redirect: the library would read it whole, and unpack it, however long it is."""
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class _Watched(httpx.SyncByteStream):
@@ -135,13 +150,11 @@ def fetch_small(client: httpx.Client, url: str, headers: dict[str, str], limit_b
         ModelRuntimeError: as `status_error`; SourceNotFound for a body that cannot be what is expected there.
 
     """
-    content = bytearray()
     with open_range(client, url, headers, 0) as answer:
-        for chunk in answer.chunks:
-            content.extend(chunk)
-            if len(content) > limit_bytes:
-                raise SourceNotFound(f"{url}: more than {limit_bytes} bytes: expected a small text file")
-    return bytes(content)
+        content = beginning(answer.chunks, limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise SourceNotFound(f"{url}: more than {limit_bytes} bytes: expected a small text file")
+    return content
 
 
 def content_length(client: httpx.Client, url: str, headers: dict[str, str]) -> int:

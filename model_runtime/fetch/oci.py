@@ -25,7 +25,7 @@ from model_runtime.fetch.oci_manifest import (
     parse,
 )
 from model_runtime.fetch.registry_login import Challenge, Login, read_challenge
-from model_runtime.fetch.source import Answer, Listing
+from model_runtime.fetch.source import Answer, Listing, beginning
 from model_runtime.manifest import FileEntry, Manifest, is_manifest_digest
 from model_runtime.selection import select
 
@@ -91,15 +91,14 @@ class _Repository:
 
     def manifest(self, reference: str) -> bytes:
         """Return a manifest or an index as it is, checked by its digest when it is asked for by that."""
-        url, content = f"{self.url}/manifests/{reference}", bytearray()
+        url = f"{self.url}/manifests/{reference}"
         with self._open(url, _ACCEPT, 0, None) as answer:
-            for chunk in answer.chunks:
-                content.extend(chunk)
-                if len(content) > MAX_MANIFEST_BYTES:
-                    raise InvalidModel(f"{url}: a manifest of more than {MAX_MANIFEST_BYTES} bytes")
+            content = beginning(answer.chunks, MAX_MANIFEST_BYTES + 1)
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise InvalidModel(f"{url}: a manifest of more than {MAX_MANIFEST_BYTES} bytes")
         if is_manifest_digest(reference) and _digest(content) != reference:
             raise DigestMismatch(f"{url}: its bytes hash to {_digest(content)}")
-        return bytes(content)
+        return content
 
     @contextmanager
     def _open(self, url: str, headers: dict[str, str], offset: int, length: int | None) -> Iterator[Answer]:
@@ -136,5 +135,5 @@ def _pinned(repository: _Repository, reference: str) -> tuple[str, Document]:
     return inner.digest, document
 
 
-def _digest(content: bytes | bytearray) -> str:
+def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -41,6 +41,7 @@ from model_runtime.fetch.source import (
     Chunks,
     Listing,
     Version,
+    beginning,
     listing_by_digest,
     range_header,
     ranged,
@@ -208,7 +209,19 @@ def _sums(folder: _Folder, size: int) -> dict[str, str]:
     if size > _MAX_SUMS_BYTES:
         raise InvalidModel(f"{SUMS_NAME}: {size} bytes: expected at most {_MAX_SUMS_BYTES}")
     with folder.open_object(SUMS_NAME, 0, None) as answer:
-        content = b"".join(answer.chunks)
+        return read_sums(answer)
+
+
+def read_sums(answer: Answer) -> dict[str, str]:
+    """Read a SHA256SUMS object, however long a bucket lists it.
+
+    Raises:
+        InvalidModel: it is too long, or of another form.
+
+    """
+    content = beginning(answer.chunks, _MAX_SUMS_BYTES + 1)
+    if len(content) > _MAX_SUMS_BYTES:
+        raise InvalidModel(f"{SUMS_NAME}: more than {_MAX_SUMS_BYTES} bytes")
     return parse_sums(content.decode(errors="replace"))
 
 

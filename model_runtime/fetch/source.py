@@ -123,6 +123,16 @@ def _after(chunks: Chunks, offset: int) -> Chunks:
         offset = max(0, offset - len(chunk))
 
 
+def beginning(chunks: Chunks, count: int) -> bytes:
+    """Return the first bytes, `count` at the most, and read no further: whoever sends may never end."""
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk[: count - len(content)]
+        if len(content) == count:
+            break
+    return bytes(content)
+
+
 def read_exactly(chunks: Chunks, path: str) -> Callable[[int], bytes]:
     """Return a function that reads `count` bytes from the chunks, each call from where the last one ended.
 
