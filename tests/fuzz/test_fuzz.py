@@ -29,3 +29,11 @@ def test_no_input_breaks_the_parser(target: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_no_input_of_a_million_breaks_the_parser(target: str, tmp_path: Path) -> None:
     fuzz(target, 1_000_000, tmp_path)
+
+
+def test_what_the_starter_once_held_does_not_count(tmp_path: Path) -> None:
+    # Long enough for libFuzzer, which looks at the memory once a second.
+    command = [sys.executable, "-m", "tests.fuzz", "gguf-model", str(tmp_path / "fuzz"), "--runs", "40000"]
+    starter = f"import subprocess; _ = b'x' * (2200 << 20); raise SystemExit(subprocess.run({command!r}).returncode)"
+    done = subprocess.run([sys.executable, "-c", starter], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
