@@ -60,7 +60,7 @@ def check_url(egress: Egress | None, url: str) -> None:
         return
     host = urlsplit(url).hostname or ""
     egress.check_host(host)
-    if _is_proxied(url):
+    if proxy_of(url):
         egress.check_proxied_host(host)
 
 
@@ -71,10 +71,13 @@ def refusal(error: BaseException | None) -> EgressRefused | None:
     return error
 
 
-def _is_proxied(url: str) -> bool:
-    """Tell whether the environment's proxy is asked for the URL, in doubt that it is."""
+def proxy_of(url: str) -> str | None:
+    """Return the environment's proxy that is asked for the URL; None where it is asked for at its own host."""
     parts, proxies = urlsplit(url), getproxies()
-    return bool(proxies.get(parts.scheme) or proxies.get("all")) and not proxy_bypass(parts.netloc)
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @cache

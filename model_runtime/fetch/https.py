@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import quote
 
-import httpx
-
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMissing, SourceNotFound
-from model_runtime.fetch.http import bearer, content_length, fetch_small, make_client, open_range
+from model_runtime.fetch.http import Client, bearer, content_length, fetch_small, make_client, open_range
 from model_runtime.fetch.source import Answer, Listing, listing_by_digest
 from model_runtime.manifest import SUMS_NAME, FileEntry, Manifest, parse_sums
 from model_runtime.selection import select
@@ -45,7 +43,7 @@ def https_listing(arguments: SourceArguments) -> Iterator[Listing]:
         yield listing_by_digest(arguments.revision, Manifest.of(entries), open_file)
 
 
-def _sums(client: httpx.Client, url: str, headers: dict[str, str]) -> dict[str, str]:
+def _sums(client: Client, url: str, headers: dict[str, str]) -> dict[str, str]:
     try:
         content = fetch_small(client, url, headers, MAX_SUMS_BYTES)
     except SourceNotFound as error:

@@ -27,7 +27,8 @@ from model_runtime.errors import (
     SourceUnauthorized,
     SourceUnreachable,
 )
-from model_runtime.fetch.http import bearer, make_client, open_range, status_error, unreachable
+from model_runtime.fetch.http import bearer, make_client, open_range, status_error
+from model_runtime.fetch.hub_client import hub_unreachable, make_hub_client
 from model_runtime.fetch.source import Answer, Listing
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.selection import select
@@ -68,8 +69,8 @@ def _repository(uri: str) -> str:
 
 def _model_info(arguments: SourceArguments, repository: str, endpoint: str, token: str | None) -> ModelInfo:
     what = f"{endpoint}/{repository} at {arguments.revision or 'main'}"
-    # The hub's library makes its own client; it must trust the same certificates.
-    set_client_factory(lambda: make_client(arguments))
+    # The hub's library would make a client of its own, which none of the rules hold for.
+    set_client_factory(lambda: make_hub_client(arguments))
     # False, not None: None would take a token from the environment or from a file.
     api = HfApi(endpoint=endpoint, token=token or False)
     try:
@@ -95,7 +96,7 @@ def _model_info(arguments: SourceArguments, repository: str, endpoint: str, toke
         # Whatever the library stumbles over while it reads the answer.
         raise SourceUnreachable(f"{what}: the answer describes no repository: {type(error).__name__}") from error
     except (httpx.HTTPError, OSError) as error:
-        raise unreachable(what, error) from error
+        raise hub_unreachable(what, error) from error
     finally:
         close_session()
 

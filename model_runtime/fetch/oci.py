@@ -10,12 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-
-import httpx
+from http import HTTPStatus
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import DigestMismatch, InvalidArgument, InvalidModel, SourceUnauthorized
-from model_runtime.fetch.http import make_client, open_range, reasons
+from model_runtime.fetch.http import Client, make_client, open_range, reasons
 from model_runtime.fetch.oci_manifest import (
     MAX_MANIFEST_BYTES,
     MEDIA_TYPES,
@@ -61,20 +60,20 @@ def oci_listing(arguments: SourceArguments) -> Iterator[Listing]:
         )
 
 
-def _challenge(client: httpx.Client, url: str) -> Challenge | None:
-    """Return what the registry asks for before it gives the manifest; another host's question is not answered."""
+def _challenge(client: Client, url: str) -> Challenge | None:
+    """Return what the registry asks for before it gives the manifest; another host's question is not heard."""
     with reasons(url):
-        response = client.head(url, headers=_ACCEPT)
-    if response.status_code != httpx.codes.UNAUTHORIZED or response.history:
+        response = client.ask("HEAD", url, _ACCEPT)
+    if response.status != HTTPStatus.UNAUTHORIZED:
         return None
-    return read_challenge(response.headers.get_list("WWW-Authenticate"))
+    return read_challenge(response.headers.getlist("WWW-Authenticate"))
 
 
 @dataclass(slots=True)
 class _Repository:
     """One repository, at `<registry>/v2/<name>`, and the right to pull from it for as long as that lasts."""
 
-    client: httpx.Client
+    client: Client
     url: str
     login: Login
     challenge: Challenge | None

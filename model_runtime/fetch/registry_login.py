@@ -10,13 +10,11 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
-
-import httpx
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import SourceUnauthorized
-from model_runtime.fetch.http import bearer, fetch_small
+from model_runtime.fetch.http import Client, bearer, fetch_small
 
 _MAX_TOKEN_BYTES = 64 << 10
 _SCHEME = re.compile(r"(?:^|,)\s*(basic|bearer)(?=[\s,]|$)", re.IGNORECASE)
@@ -56,7 +54,7 @@ class Login:
     """How one repository of a registry is logged in to; `registry` is its URL."""
 
     arguments: SourceArguments
-    client: httpx.Client
+    client: Client
     registry: str
     repository: str
 
@@ -91,7 +89,9 @@ class Login:
                 f"{self.registry}: its token service is {challenge.realm[:80]!r}: expected an https URL"
             )
         wanted = {"service": challenge.service, "scope": f"repository:{self.repository}:pull"}
-        url = str(httpx.URL(challenge.realm).copy_merge_params(wanted))
+        service = urlsplit(challenge.realm)
+        query = dict(parse_qsl(service.query, keep_blank_values=True)) | wanted
+        url = urlunsplit(service._replace(query=urlencode(query)))
         answer = fetch_small(self.client, url, self._account(challenge.realm), _MAX_TOKEN_BYTES)
         return read_token(challenge.realm, answer)
 

@@ -19,9 +19,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.session import Session
-from urllib3.exceptions import HTTPError, ProtocolError
-from urllib3.exceptions import ReadTimeoutError as StreamTimeoutError
-from urllib3.response import HTTPResponse
+from urllib3.exceptions import HTTPError
 
 from model_runtime.arguments import SourceArguments
 from model_runtime.errors import (
@@ -33,12 +31,10 @@ from model_runtime.errors import (
     SourceUnreachable,
 )
 from model_runtime.fetch.enforcement import check_url, refusal
-from model_runtime.fetch.http import CONNECT_SECONDS, status_error
+from model_runtime.fetch.http import CONNECT_SECONDS, body, status_error, unreachable
 from model_runtime.fetch.pace import Pace
 from model_runtime.fetch.source import (
-    CHUNK_BYTES,
     Answer,
-    Chunks,
     Listing,
     Version,
     beginning,
@@ -98,15 +94,9 @@ class _Folder:
         with reasons(what):
             found = self.client.get_object(**self.object(path), **range_header(offset, length))
             with found["Body"] as stream:
-                watched = self.pace.watched(what, _chunks(stream))
+                watched = self.pace.watched(what, body(stream))
                 chunks = ranged(what, watched, found.get("ContentRange"), offset, length)
                 yield Answer(chunks, Version.of(found["ResponseMetadata"]["HTTPHeaders"]))
-
-
-def _chunks(stream: HTTPResponse) -> Chunks:
-    """Give what comes as it comes: a read that waits for a whole chunk would lose what came before a cut."""
-    while chunk := stream.read1(CHUNK_BYTES, decode_content=False):
-        yield chunk
 
 
 def _manifest(folder: _Folder, file: str | None) -> Manifest:
@@ -184,10 +174,12 @@ def reasons(what: str) -> Iterator[None]:
 
 
 def _unreachable(what: str, error: Exception) -> SourceUnreachable:
+    if isinstance(error, HTTPError):
+        return unreachable(what, error)
     told = f"{what}: {type(error).__name__}: {error}"
-    if isinstance(error, ReadTimeoutError | StreamTimeoutError):
+    if isinstance(error, ReadTimeoutError):
         return SourceTimeout(told)
-    if isinstance(error, ConnectionClosedError | ProtocolError):
+    if isinstance(error, ConnectionClosedError):
         return ConnectionCut(told)
     return SourceUnreachable(told)
 

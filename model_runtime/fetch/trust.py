@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import certifi
-import httpx
 
 from model_runtime.errors import InvalidArgument
 
@@ -19,7 +18,7 @@ def ssl_context(ca_bundle: Path | None) -> ssl.SSLContext:
         InvalidArgument: the bundle holds no certificates.
 
     """
-    context = httpx.create_ssl_context()
+    context = ssl.create_default_context(cafile=certifi.where())
     if ca_bundle is None:
         return context
     try:

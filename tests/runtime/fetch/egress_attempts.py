@@ -78,7 +78,7 @@ DIRECT = [
     _at("loopback as one decimal number", "2130706433", _MACHINE),
     _at("loopback as one hexadecimal number", "0x7f000001", _MACHINE),
     _at("loopback in octal", "0177.1", _MACHINE),
-    Attempt("loopback in dotted octal", "http://0177.0.0.1:{inner}/m", "InvalidArgument", "Invalid IPv4 address"),
+    _at("loopback in dotted octal", "0177.0.0.1", _MACHINE),
     _at("loopback in short", "127.1", _MACHINE),
     _at("loopback by IPv6", "[::1]", "::1, an address of this machine"),
     _at("loopback mapped into IPv6", "[::ffff:127.0.0.1]", "stands for 127.0.0.1"),
@@ -260,7 +260,7 @@ REDIRECTS = [
     _redirected(
         "a redirect to a file",
         "file:///etc/passwd",
-        "unsupported protocol",
+        "expected an http or https URL",
         reason="SourceUnreachable",
     ),
     Attempt(

@@ -114,7 +114,7 @@ def test_resolve_says_what_is_wrong(case: Case, web: WebServer, patience: Patien
 
 
 def test_a_closed_port_is_unreachable(patience: Patience) -> None:
-    with pytest.raises(errors.SourceUnreachable, match="ConnectError"):
+    with pytest.raises(errors.SourceUnreachable, match="NewConnectionError"):
         resolve(SourceArguments(uri="http://127.0.0.1:1/model"), Task.AUTO, patience)
 
 

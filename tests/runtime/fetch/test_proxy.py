@@ -49,16 +49,21 @@ def web_source(authority: Authority) -> SourceArguments:
     return SourceArguments(uri=f"https://{WEB}/acme/tiny", ca_bundle=authority.certificate)
 
 
+def asked_of(proxy: Proxy) -> set[str]:
+    """Return the requests without their version: Python sends CONNECT by HTTP/1.0 until 3.12."""
+    return {line.rpartition(" ")[0] for line in proxy.requests}
+
+
 def test_a_web_folder_is_read_through_the_proxy(proxy: Proxy, web_source: SourceArguments, patience: Patience) -> None:
     assert resolve(web_source, Task.AUTO, patience)["task"] == "Chat"
-    assert set(proxy.requests) == {f"CONNECT {WEB}:443 HTTP/1.1"}
+    assert asked_of(proxy) == {f"CONNECT {WEB}:443"}
 
 
 def test_a_hub_and_its_storage_are_read_through_the_proxy(proxy: Proxy, authority: Authority, tmp_path: Path) -> None:
     source = ("--uri", "hf://acme/tiny", "--endpoint", f"https://{HUB}", "--ca-bundle", str(authority.certificate))
     code, report = run(tmp_path, "resolve", *source)
     assert (code, report.get("task")) == (0, "Chat"), report
-    assert set(proxy.requests) == {f"CONNECT {HUB}:443 HTTP/1.1"}
+    assert asked_of(proxy) == {f"CONNECT {HUB}:443"}
 
 
 def test_a_bucket_over_plain_http_is_read_through_the_proxy(
@@ -83,7 +88,7 @@ def test_what_is_excepted_is_not_asked_of_the_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NO_PROXY", exceptions)
-    with pytest.raises(SourceUnreachable, match="ConnectError"):
+    with pytest.raises(SourceUnreachable, match="NameResolutionError"):
         resolve(web_source, Task.AUTO, patience)
     assert proxy.requests == []
 
@@ -102,4 +107,4 @@ def test_a_bucket_that_is_excepted_is_not_asked_of_the_proxy(
 def test_what_the_proxy_refuses_is_unreachable(proxy: Proxy, patience: Patience) -> None:
     with pytest.raises(SourceUnreachable, match=r"nowhere\.models\.test.*502"):
         resolve(SourceArguments(uri="https://nowhere.models.test/model"), Task.AUTO, patience)
-    assert proxy.requests[0] == "CONNECT nowhere.models.test:443 HTTP/1.1"
+    assert asked_of(proxy) == {"CONNECT nowhere.models.test:443"}
