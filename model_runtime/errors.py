@@ -30,7 +30,8 @@
         ├── CredentialsMissing    the Secret is not there, or lacks a key
         ├── CredentialsRefused    a Secret of another type, or one that does not name this host
         ├── CaBundleMissing       the ConfigMap is not there, or lacks the key
-        └── InsufficientDisk      the volume is too small or full
+        ├── InsufficientDisk      the volume is too small or full
+        └── EngineDied            the engine ended by itself while it served
 
 The class name is the reason in the termination message; `model_runtime.termination` writes it.
 """
@@ -173,3 +174,7 @@ class CaBundleMissing(TransientError):  # noqa: N818
 
 class InsufficientDisk(TransientError):  # noqa: N818
     """The volume cannot hold the model."""
+
+
+class EngineDied(TransientError):  # noqa: N818
+    """The engine ended by itself while it served; the container ends with it and is started again."""

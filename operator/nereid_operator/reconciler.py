@@ -1,8 +1,8 @@
 """reconcile(): validate → judge → resolve → plan → render → apply → status, for one ModelDeployment.
 
 Called by the work queue with a key. Safe to repeat: it looks at state, never at events, and writes only what differs.
-A spec that is invalid, forbidden by a ServingPolicy, not resolved or refused by the cluster ends the pass before
-anything new begins, and what serves is looked after (upkeep.py).
+A spec that is invalid, forbidden by a ServingPolicy, not resolved, not fit for its model or refused by the cluster ends
+the pass before anything new begins, and what serves is looked after (upkeep.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from nereid_operator.credentials import check_credentials
 from nereid_operator.errors import RefusalError, RejectedError
 from nereid_operator.observe import DeploymentFacts, PodFacts, deployment_facts, is_owned, selected_revision
 from nereid_operator.outcome import Outcome, Result
+from nereid_operator.plan.fitness import obstacle
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.limits import limits
 from nereid_operator.plan.planner import make_plan
@@ -106,6 +107,8 @@ class Reconciler:
             reading = replace(reading, resolution=found)
             if not isinstance(found, Resolved):
                 return await caretaker.look_after(reading, resolver.wanted_meanwhile(md, found))
+            if barred := obstacle(md, found.model, caretaker.platform):
+                return await caretaker.look_after(replace(reading, obstacle=barred), md.spec.replicas)
             plan = self._plan(md, caretaker.platform, found, caretaker.serving)
             reading = replace(reading, plan=plan)
             if problem := await _deploy(caretaker, plan):

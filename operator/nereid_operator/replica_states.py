@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from nereid_operator.observe import ContainerFacts, PodFacts, is_fetching
+from nereid_operator.observe import ContainerFacts, PodFacts, is_fetching, report
 from nereid_operator.waiting import Wait, why_waiting
 
 MOST_STATES = 50
@@ -89,4 +89,8 @@ def _crash(container: ContainerFacts) -> str:
     """Return how a container's last run ended, when it did not end well."""
     if container.exit_code in (None, 0):
         return ""
-    return f"{container.name} ended with exit code {container.exit_code} ({container.exit_reason})"
+    ended = f"{container.name} ended with exit code {container.exit_code}"
+    said = report(container.termination_message)
+    if said is None or "reason" not in said:
+        return f"{ended} ({container.exit_reason})"
+    return f"{ended} ({said['reason']}: {said.get('message', '')})"

@@ -72,6 +72,7 @@ def platform_from_env(environ: Mapping[str, str]) -> Platform:
         ca_bundle=_ca_bundle(environ),
         image_pull_secrets=_names(environ, "NEREID_IMAGE_PULL_SECRETS", _DNS_NAME, "Secrets", empty=""),
         network=_network(environ),
+        vllm_image=_vllm_image(environ),
     )
 
 
@@ -104,6 +105,15 @@ def _image(environ: Mapping[str, str]) -> str:
     if not _IMAGE.fullmatch(value):
         raise SettingsError(
             f"NEREID_MODEL_RUNTIME_IMAGE is {value!r}; it must name an image, such as nereid.dev/model-runtime:0.2.0"
+        )
+    return value
+
+
+def _vllm_image(environ: Mapping[str, str]) -> str:
+    value = environ.get("NEREID_VLLM_IMAGE", "")
+    if value and not _IMAGE.fullmatch(value):
+        raise SettingsError(
+            f"NEREID_VLLM_IMAGE is {value!r}; it must name an image of Triton with its vLLM backend, or be empty"
         )
     return value
 

@@ -15,6 +15,7 @@ from nereid_operator.api.resources import Body, Key
 from nereid_operator.api.validation import Violation
 from nereid_operator.observe import DeploymentFacts, PodFacts
 from nereid_operator.plan.capacity import replica_memory
+from nereid_operator.plan.fitness import Obstacle
 from nereid_operator.plan.ir import Plan
 from nereid_operator.plan.names import replica_selector, url
 from nereid_operator.plan.resolution import (
@@ -43,7 +44,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Everything one pass learnt. `plan` is None until the model is resolved, `stable` empty until something serves."""
+    """Everything one pass learnt. `plan` is None until the model is resolved, `stable` empty until something serves.
+
+    `obstacle` is why a model that is resolved is not planned.
+    """
 
     key: Key
     generation: int
@@ -55,6 +59,7 @@ class Reading:
     stable: str
     deployments: tuple[DeploymentFacts, ...]
     pods: tuple[PodFacts, ...]
+    obstacle: Obstacle | None = None
 
 
 _ASKED = Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
@@ -226,8 +231,8 @@ def _wait(reading: Reading) -> Wait | None:
         return Wait(reading.violations[0].reason, message, stuck=True)
     if isinstance(reading.resolution, ResolveFailed | JobRefused):
         return Wait(reading.resolution.reason, reading.resolution.message, stuck=True)
-    if reading.problem is not None:
-        return Wait(reading.problem.reason, reading.problem.message, stuck=True)
+    if stopped := reading.problem or reading.obstacle:
+        return Wait(stopped.reason, stopped.message, stuck=True)
     if reading.plan is None:
         return _resolving(reading)
     if has_replicas(_current(reading), reading.wanted_replicas) and reading.stable == reading.plan.rollout.current:

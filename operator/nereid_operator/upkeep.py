@@ -1,7 +1,8 @@
 """Looks after what serves while there is no plan for the newest spec: its pods, the way to them and their budget.
 
-Called by reconciler.py when a spec is invalid, forbidden or not resolved, and when account, rules or the new Deployment
-are refused. plan/rollout.py decides how many pods there shall be. No part waits for another that the cluster refuses.
+Called by reconciler.py when a spec is invalid, forbidden, not resolved or not fit for its model, and when account,
+rules or the new Deployment are refused. plan/rollout.py decides how many pods there shall be. No part waits for another
+that the cluster refuses.
 """
 
 from collections.abc import Iterable

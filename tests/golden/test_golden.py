@@ -27,6 +27,7 @@ RESOLVED = yaml.safe_load((FOLDER / "resolved.yaml").read_text())
 PLATFORM = Platform(
     Image("nereid.dev/model-runtime:0.1.0", "IfNotPresent"),
     network=Network("nereid-system", clients=({"podSelector": {}},)),
+    vllm_image="registry.example.com/tritonserver:25.10-vllm-python-py3",
 )
 # Images from a mirror that wants a key, sources through a proxy that breaks TLS open.
 CLOSED = Platform(

@@ -1,5 +1,6 @@
 """What a user and Kubernetes' controllers do, for tests with the fake API server."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,15 +21,17 @@ def digest(letter: str) -> str:
     return f"sha256:{letter * 64}"
 
 
-def apply_model(api: FakeApiServer, uri: str, *, name: str = "minilm") -> None:
-    """`kubectl apply` of the smallest manifest."""
+def apply_model(
+    api: FakeApiServer, uri: str, *, name: str = "minilm", runtime: Mapping[str, Any] | None = None
+) -> None:
+    """`kubectl apply` of the smallest manifest, or of one that says how its replicas run."""
     api.put(
         MODELS,
         {
             "apiVersion": "nereid.dev/v1alpha1",
             "kind": "ModelDeployment",
             "metadata": {"name": name},
-            "spec": {"model": {"uri": uri}},
+            "spec": {"model": {"uri": uri}, **({} if runtime is None else {"runtime": dict(runtime)})},
         },
     )
 
@@ -57,12 +60,12 @@ async def appears(api: FakeApiServer, resource: str, *, other_than: str = "", al
     return found()[0]
 
 
-async def finish_resolve_job(api: FakeApiServer, *, digest: str, name: str = "minilm") -> None:
-    """Play the Job controller and the resolve command: success, with what a small embedding model is."""
+async def finish_resolve_job(api: FakeApiServer, *, digest: str, name: str = "minilm", task: str = "Embedding") -> None:
+    """Play the Job controller and the resolve command: success, with what a small model is."""
     job = await unfinished_job(api, name)
     report = (
         f'{{"revision": "r-{digest}", "digest": "sha256:{digest * 64}", "bytes": 91000000, "files": 5, '
-        '"task": "Embedding", "architecture": "BertModel", "dtype": "F32"}'
+        f'"task": "{task}", "architecture": "BertModel", "dtype": "F32"}}'
     )
     _end_job_pod(api, job, exit_code=0, message=report)
     api.edit(JOBS, job, {"status": {"conditions": [{"type": "Complete", "status": "True"}]}})
@@ -104,6 +107,24 @@ def fail_prepare(api: FakeApiServer, deployment: str, *, exit_code: int, reason:
     }
     pod = {"metadata": {"name": f"{deployment}-0", "labels": labels, "ownerReferences": [owner(body)]}}
     api.put(PODS, {**pod, "status": {"phase": "Pending", "initContainerStatuses": [prepare]}})
+
+
+def kill_engine(api: FakeApiServer, deployment: str, *, message: str) -> None:
+    """Play kubelet and the Deployment controller: the engine of the one pod has died, and is being loaded again."""
+    body = api.all(DEPLOYMENTS)[deployment]
+    labels = body["spec"]["template"]["metadata"]["labels"]
+    report = f'{{"reason": "EngineDied", "message": "{message}"}}'
+    triton = {
+        "name": "triton",
+        "restartCount": 1,
+        "ready": False,
+        "state": {"running": {}},
+        "lastState": {"terminated": {"exitCode": 137, "reason": "Error", "message": report}},
+    }
+    pod = {"metadata": {"name": f"{deployment}-0", "labels": labels, "ownerReferences": [owner(body)]}}
+    unready = {"type": "Ready", "status": "False"}
+    api.put(PODS, {**pod, "status": {"phase": "Running", "conditions": [unready], "containerStatuses": [triton]}})
+    api.edit(DEPLOYMENTS, deployment, {"status": {"readyReplicas": 0}})
 
 
 def make_ready(api: FakeApiServer, deployment: str, *, ready: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""What `prepare` could not fetch is told by its own reason, and forgotten as soon as kubelet's next try succeeds."""
+"""What befell a pod is told by the reason that its container left, and forgotten once kubelet's next try succeeds."""
 
 import json
 
@@ -38,3 +38,23 @@ async def test_a_fetch_that_failed_is_told_until_the_next_one_succeeds(
     after = cluster.model(api)["metadata"]
     assert (after["uid"], after["generation"]) == (before["uid"], before["generation"])
     assert reason not in json.dumps(cluster.model(api)["status"]["conditions"])
+
+
+async def test_an_engine_that_died_is_told_until_it_serves_again(api: FakeApiServer, operator: Operator):
+    deployment = await cluster.serve(api, "s3://models/minilm")
+    cluster.kill_engine(api, deployment, message="RuntimeError in step 812")
+    await until(lambda: cluster.condition(api, "Ready")["reason"] == "EngineDied", "EngineDied in status")
+    assert cluster.condition(api, "Ready")["message"] == "RuntimeError in step 812"
+    assert cluster.condition(api, "Available")["status"] == "False"
+    (state,) = cluster.model(api)["status"]["replicaStates"]
+    assert (state["reason"], state["message"]) == ("EngineDied", "RuntimeError in step 812")
+    assert state["lastCrash"] == "triton ended with exit code 137 (EngineDied: RuntimeError in step 812)"
+
+    def events() -> list[str]:
+        return [one["message"] for one in api.all("v1/events").values() if one["reason"] == "EngineDied"]
+
+    await until(events, "the Event")
+    assert events() == ["RuntimeError in step 812"]
+
+    cluster.make_ready(api, deployment)
+    await until(lambda: cluster.condition(api, "Ready")["status"] == "True", "Ready")

@@ -112,6 +112,7 @@ REASONS = {
     "DigestMismatch": 3,
     "DigestMissing": 3,
     "EgressRefused": 3,
+    "EngineDied": 1,
     "InsufficientDisk": 1,
     "InvalidArgument": 3,
     "InvalidConfig": 3,

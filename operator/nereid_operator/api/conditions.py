@@ -45,6 +45,9 @@ class Reason(StrEnum):
     RESOLVE_FAILED = "ResolveFailed"  # the resolve Job ended without saying why
     SERVING = "Serving"  # at least one replica answers
     NO_REPLICAS_READY = "NoReplicasReady"  # no replica answers
+    RUNTIME_MISMATCH = "RuntimeMismatch"  # spec.runtime asks for what a model of this task does not have
+    MEMORY_TOO_SMALL = "MemoryTooSmall"  # the memory limit of spec.runtime does not hold one full context
+    ENGINE_IMAGE_MISSING = "EngineImageMissing"  # the platform has no image with the engine of spec.runtime
     SCALED_TO_ZERO = "ScaledToZero"  # spec.replicas is 0
     ROLLING_OUT = "RollingOut"  # replicas of the current revision are starting
     ROLLED_OUT = "RolledOut"  # the current revision has all its replicas
@@ -104,6 +107,7 @@ RUNTIME_REASONS = frozenset(
         "InsufficientDisk",
         "InvalidArgument",
         "DeviceMissing",
+        "EngineDied",
     }
 )
 EGRESS_REFUSED = "EgressRefused"

@@ -7,11 +7,10 @@ api/validation.py turns into sentences. Every field here works; a field whose fe
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, TypeAdapter, ValidationError
 
-from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType
+from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, ApiType, Size
 from nereid_operator.api.pod import Pod
-from nereid_operator.api.quantities import SIZE_PATTERN
 from nereid_operator.api.resources import ANNOTATION_REFRESH, Body, Key
 from nereid_operator.api.runtime import Runtime
 
@@ -42,6 +41,12 @@ class Task(StrEnum):
     CHAT = "Chat"
     COMPLETION = "Completion"
     EMBEDDING = "Embedding"
+    CLASSIFICATION = "Classification"
+    TENSOR = "Tensor"
+
+
+# Those whose answers are texts of any length, one token after the other.
+GENERATION = frozenset({Task.CHAT, Task.COMPLETION})
 
 
 class CaBundle(ApiType):
@@ -96,13 +101,7 @@ class ModelCache(ApiType):
         max_length=DNS_NAME_MAX_LENGTH,
         description="PersistentVolumeClaim in the same namespace, mounted where replicas fetch the model.",
     )
-    size: (
-        Annotated[
-            str | int,
-            WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": SIZE_PATTERN, "maxLength": 32}),
-        ]
-        | None
-    ) = Field(
+    size: Size | None = Field(
         default=None,
         description=(
             "Bytes that the models in it may have together; the least recently used ones go first. "

@@ -10,6 +10,7 @@ from decimal import Decimal
 DURATION_PATTERN = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 SIZE_PATTERN = r"^[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+PERCENTAGE_PATTERN = r"^([1-9][0-9]?|100)%$"
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
@@ -37,6 +38,11 @@ def quantity(text: str | int) -> Decimal:
     if match is None or match[2] not in _SUFFIXES:
         raise ValueError(f"{text!r} is no quantity: write for example 250m, 2 or 1.5Gi")
     return Decimal(match[1]) * _SUFFIXES[match[2]]
+
+
+def ratio(percentage: str) -> float:
+    """Return a percentage of PERCENTAGE_PATTERN as a part of 1."""
+    return int(percentage.removesuffix("%")) / 100
 
 
 def mebibytes(size_bytes: float) -> str:

@@ -5,15 +5,15 @@ Yields fields and sentences. The CRD says most of it at `kubectl apply`.
 
 from collections.abc import Iterator, Mapping
 
+from nereid_operator.api.engine_rules import Finding, engine_findings
 from nereid_operator.api.quantities import quantity
 from nereid_operator.api.runtime import DEFAULT_ACCELERATOR, RESERVED_DOMAINS, Device, Resources, Runtime
-
-Finding = tuple[str, str]
 
 
 def runtime_findings(runtime: Runtime) -> Iterator[Finding]:
     """Yield each wrong field with a sentence."""
     yield from _device(runtime)
+    yield from engine_findings(runtime)
     if runtime.resources is None:
         return
     yield from resource_findings("spec.runtime.resources", runtime.resources)

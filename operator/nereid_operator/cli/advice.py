@@ -44,6 +44,11 @@ _ADVICE = {
     Reason.NAME_CONFLICT: "Rename the model, or delete the object that has the name.",
     Reason.APPLY_REFUSED: "Mend what the API server names: a quota, an admission policy, "
     "or the rights of the operator's ServiceAccount.",
+    Reason.RUNTIME_MISMATCH: "Take what is named out of spec.runtime, or serve a model of a task that has it.",
+    Reason.MEMORY_TOO_SMALL: "Raise limits.memory in spec.runtime.resources to what is named, "
+    "or leave the resources out: they are then estimated from the model.",
+    Reason.ENGINE_IMAGE_MISSING: "Ask the platform's people to set images.vllm of the chart, "
+    "or leave spec.runtime.engine out.",
     Reason.SCALED_TO_ZERO: "To serve it: kubectl scale -n {namespace} nmd/{name} --replicas=1",
     Reason.DOWNLOADING: "Wait: the weights come from the source at its own pace. "
     "Its log: kubectl logs -n {namespace} {pod} -c prepare",
@@ -86,6 +91,8 @@ _ADVICE = {
     "InvalidConfig": "Correct the value of config.json that is named.",
     "InsufficientDisk": "Free disk on the node, or use nodes with more ephemeral storage.",
     "InvalidArgument": "Correct the field of spec.model that is named.",
+    "EngineDied": "It is started again by itself; if it dies again, what killed it is in the log of the run before: "
+    "kubectl logs -n {namespace} {pod} -c triton --previous",
     "DeviceMissing": "Check the device plugin of the node: the accelerator that the pod asked for is not there.",
 }
 _FALLBACK = "Look closer: kubectl describe nmd -n {namespace} {name}"

@@ -17,7 +17,7 @@ from nereid_operator.cli.live import live_model, live_models
 from nereid_operator.cli.live_listing import live_details, live_table, live_table_with_namespaces
 from nereid_operator.cli.terminal import Terminal
 from nereid_operator.cli.why import explain
-from nereid_operator.render.workload import FRONTEND_PORT
+from nereid_operator.render.ports import FRONTEND_PORT
 
 _NONE_AT_ALL = "No ModelDeployment in any namespace."
 

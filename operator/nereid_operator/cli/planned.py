@@ -27,6 +27,7 @@ from nereid_operator.cli.fit import fit_lines
 from nereid_operator.cli.placement import written
 from nereid_operator.cli.text import counted, size, table
 from nereid_operator.observe import deployment_facts, selected_revision
+from nereid_operator.plan.fitness import obstacle
 from nereid_operator.plan.ir import Plan, Platform
 from nereid_operator.plan.names import input_hash, refresh_hash, url
 from nereid_operator.plan.planner import make_plan, resolve_job
@@ -103,6 +104,8 @@ def report(md: ModelDeployment, situation: Situation) -> str:
     lines = [f"ModelDeployment {md.key} is valid. Nothing is applied.", ""]
     for field in situation.unknown_fields:
         lines += [f"Careful: {field} is not known to this version and would be left out.", ""]
+    if barred := obstacle(md, facts.model, situation.platform):
+        lines += [f"Careful: the operator would begin nothing of this, {barred.reason}: {barred.message}", ""]
     lines += ["The operator would see to these objects:"]
     lines += table([("KIND", "NAME", "NOW", "FOR"), *_objects(md, plan, facts, situation)], indent="  ")
     lines += ["", facts.words]

@@ -7,7 +7,7 @@ import aiohttp
 import orjson
 
 from nereid_operator.progress import FetchProgress, fetch_progress
-from nereid_operator.render.workload import PROGRESS_PORT
+from nereid_operator.render.ports import PROGRESS_PORT
 
 ANSWER_SECONDS = 1.0
 _MOST_BYTES = 4096

@@ -77,7 +77,8 @@ class Egress:
 class Platform:
     """What settings and policies say of the pods of every model.
 
-    Without a network there are no rules for it; without egress there is nothing to say of it.
+    Without a network there are no rules for it; without egress there is nothing to say of it. `vllm_image` is Triton
+    with its vLLM backend, empty where the platform has none.
     """
 
     image: Image
@@ -86,6 +87,7 @@ class Platform:
     image_pull_secrets: tuple[str, ...] = ()
     network: Network | None = None
     egress: Egress | None = None
+    vllm_image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,12 @@ class Accelerator:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """Triton's dynamic batcher."""
+    """Triton's dynamic batcher and its queue; without a timeout a request waits as long as it takes."""
 
     max_batch_size: int
     max_queue_delay_microseconds: int
+    max_queue_size: int
+    queue_timeout_microseconds: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +217,19 @@ class ModelCache:
 
 
 @dataclass(frozen=True, slots=True)
+class Vllm:
+    """Triton with its vLLM backend, by its image, and the arguments of the engine in vLLM's words."""
+
+    image: str
+    arguments: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """What makes the pods of one revision what they are; the revision's hash is taken over this.
 
-    `accelerator` is None for a model that runs on the CPU.
+    `accelerator` is None for a model that runs on the CPU, `vllm` for one of our own engine, whose `dtype` is None
+    where the device decides. `response_cache_bytes` is None where no answer is kept.
     """
 
     source: ModelSource
@@ -232,6 +245,9 @@ class Workload:
     proxy: Proxy | None
     accelerator: Accelerator | None
     cache: ModelCache | None
+    dtype: str | None
+    response_cache_bytes: int | None
+    vllm: Vllm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +255,9 @@ class Revision:
     """One revision: a workload under the name that its hash gives it.
 
     What follows from the workload and the digest is no part of the hash: `storage`, the disk that `prepare` fills;
-    `shared_memory`, the size of /dev/shm; `triton`, the resources of that container with /dev/shm counted.
+    `shared_memory`, the size of /dev/shm; `triton`, the resources of that container with /dev/shm counted;
+    `kv_cache_bytes`, what of them the cache of our engine may have, None where the engine decides; `alias`, by which
+    the model is known besides its served name.
     """
 
     owner: Owner
@@ -250,6 +268,8 @@ class Revision:
     storage: str
     shared_memory: str
     triton: ContainerResources
+    kv_cache_bytes: int | None
+    alias: str | None
 
 
 @dataclass(frozen=True, slots=True)

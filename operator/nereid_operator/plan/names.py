@@ -5,18 +5,22 @@ Pure. A hash is over canonical JSON, so that the same meaning gives the same nam
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from nereid_operator.api.model_deployment import Model
 from nereid_operator.api.resources import Key
+from nereid_operator.api.runtime import DEFAULT_QUEUE_SIZE
 from nereid_operator.plan.ir import CaBundle, Egress, Placement, Proxy, Workload
 
 HASH_DIGITS = 8
-_LATER = (
-    *("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity"),
-    *("cache", "claim", "file"),
-)
+_LATER: Mapping[str, object] = {
+    **dict.fromkeys(("pod", "proxy", "accelerator", "ca_bundle", "node_affinity", "pod_affinity", "pod_anti_affinity")),
+    **dict.fromkeys(("cache", "claim", "file", "queue_timeout_microseconds", "dtype", "response_cache_bytes", "vllm")),
+    "max_queue_size": DEFAULT_QUEUE_SIZE,
+}
+"""Fields that came later, each with its value when nothing is said."""
 
 
 def digest_of(value: object) -> str:
@@ -65,7 +69,8 @@ def revision_hash(workload: Workload) -> str:
 def _said(value: Workload | Placement | Proxy | CaBundle) -> dict[str, Any]:
     """Leave out the fields that came later and say nothing: names must stay what they were before there were any."""
     return asdict(
-        value, dict_factory=lambda pairs: {name: said for name, said in pairs if said is not None or name not in _LATER}
+        value,
+        dict_factory=lambda pairs: {name: said for name, said in pairs if name not in _LATER or said != _LATER[name]},
     )
 
 

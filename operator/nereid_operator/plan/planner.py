@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from nereid_operator.api.model_deployment import CLAIM_SCHEME, Model, ModelDeployment
 from nereid_operator.api.model_deployment import ModelCache as ModelCacheSpec
 from nereid_operator.api.model_status import ResolvedModel
-from nereid_operator.api.quantities import duration_microseconds, quantity
-from nereid_operator.api.runtime import Accelerator as AcceleratorSpec
-from nereid_operator.api.runtime import Device, Runtime
+from nereid_operator.api.quantities import quantity
 from nereid_operator.observe import DeploymentFacts, Meanwhile
 from nereid_operator.plan import capacity
+from nereid_operator.plan.engine import planned_accelerator, planned_batching, planned_dtype, planned_vllm
 from nereid_operator.plan.ir import (
-    Accelerator,
-    Batching,
     CaBundle,
     ModelCache,
     ModelSource,
@@ -85,7 +82,7 @@ def make_plan(
     """Return everything that is to be; `deployments` and `selected_revision` say how far the rollout is."""
     workload = make_workload(md, resolved, platform)
     revision = revision_hash(workload)
-    owner, wanted = _owner(md), md.spec.runtime.resources
+    owner, runtime = _owner(md), md.spec.runtime
     rollout = roll_out(owner.name, revision, deployments, replicas=md.spec.replicas, selected=selected_revision)
     return Plan(
         owner=owner,
@@ -97,8 +94,10 @@ def make_plan(
             workload=workload,
             image_pull_policy=platform.image.pull_policy,
             storage=capacity.storage(resolved.size_bytes),
-            shared_memory=capacity.shared_memory(wanted, workload.triton),
-            triton=capacity.with_shared_memory(wanted, workload.triton),
+            shared_memory=capacity.shared_memory(runtime, workload.triton),
+            triton=capacity.with_shared_memory(runtime, workload.triton),
+            kv_cache_bytes=capacity.kv_cache_bytes(runtime, workload.accelerator, resolved),
+            alias=_alias(md),
         ),
         replicas=md.spec.replicas,
         rollout=rollout,
@@ -120,9 +119,9 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platfo
         source=_source(md.spec.model, platform, revision=resolved.revision, digest=resolved.digest),
         task=str(resolved.task),
         served_name=md.served_name,
-        batching=Batching(runtime.batching.max_batch_size, duration_microseconds(runtime.batching.max_queue_delay)),
+        batching=planned_batching(runtime.batching),
         prepare=capacity.PREPARE,
-        triton=capacity.triton_resources(runtime.resources, accelerator, resolved),
+        triton=capacity.triton_resources(runtime, accelerator, resolved),
         frontend=capacity.FRONTEND,
         timing=Timing(capacity.startup_seconds(resolved.size_bytes), DRAIN_SECONDS),
         image_name=platform.image.name,
@@ -130,15 +129,16 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platfo
         proxy=platform.proxy,
         accelerator=accelerator,
         cache=_cache(md.spec.model.cache),
+        dtype=planned_dtype(runtime),
+        response_cache_bytes=capacity.response_cache_bytes(runtime),
+        vllm=planned_vllm(runtime, platform.vllm_image),
     )
 
 
-def planned_accelerator(runtime: Runtime) -> Accelerator | None:
-    """Return the devices of a replica; None when it runs on the CPU."""
-    wanted = runtime.accelerator
-    if wanted is None and runtime.device is Device.GPU:
-        wanted = AcceleratorSpec()
-    return Accelerator(wanted.resource_name, wanted.count) if wanted else None
+def _alias(md: ModelDeployment) -> str | None:
+    """Return the name that is the model's alone in the cluster; None where it is the served name already."""
+    alias = f"{md.metadata.namespace}.{md.metadata.name}"
+    return None if alias == md.served_name else alias
 
 
 def _max_unavailable(name: str, rollout: Rollout) -> int | None:

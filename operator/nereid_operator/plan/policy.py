@@ -18,7 +18,7 @@ from nereid_operator.api.serving_policy import BrokenPolicy, Policy, ServingPoli
 from nereid_operator.api.validation import Violation
 from nereid_operator.plan.contacts import contacts
 from nereid_operator.plan.defaults import with_defaults
-from nereid_operator.plan.planner import planned_accelerator
+from nereid_operator.plan.engine import planned_accelerator
 
 _SHOWN_HOSTS = 5
 # NVIDIA's container runtime gives a container the devices that this variable names, whatever its pod asked for.

@@ -13,8 +13,7 @@ from typing import Any
 from nereid_operator.api.resources import LABEL_MODEL, LABEL_NAMESPACE, LABEL_SYSTEM, NETWORK_POLICY
 from nereid_operator.plan.ir import Network, Owner
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata
-from nereid_operator.render.triton import GRPC_PORT, HTTP_PORT, METRICS_PORT
-from nereid_operator.render.workload import FRONTEND_PORT
+from nereid_operator.render.ports import FRONTEND_PORT, GRPC_PORT, HTTP_PORT, METRICS_PORT
 
 # Where clouds tell a pod what its node may do, and what no model is fetched from.
 LINK_LOCAL = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")))

@@ -8,44 +8,22 @@ Replicas are left out of the Deployment but for its first apply: they belong to 
 from typing import Any
 
 from nereid_operator.api.resources import DEPLOYMENT, SERVICE
-from nereid_operator.plan.ir import ContainerResources, Owner, Revision
-from nereid_operator.render.cache import cache_arguments, cache_mounts, cache_volumes
+from nereid_operator.plan.ir import Owner, Revision
+from nereid_operator.render.cache import cache_volumes
+from nereid_operator.render.draining import STUCK_SECONDS, frontend_pre_stop, termination_seconds
 from nereid_operator.render.metadata import Component, Manifest, labels, metadata, revision_labels, selector
-from nereid_operator.render.overlay import (
-    environment,
-    overlay_fields,
-    pod_metadata,
-    present,
-    says_which_pods_to_be_near,
-    variables,
-)
+from nereid_operator.render.overlay import overlay_fields, pod_metadata, says_which_pods_to_be_near
 from nereid_operator.render.pod import (
     TMP_MOUNT,
     TMP_VOLUME,
     container_security,
     pod_defaults,
-    proxy_variables,
     resources,
-    source_arguments,
-    source_mounts,
     source_volumes,
 )
-from nereid_operator.render.triton import (
-    GRPC_PORT,
-    HTTP_PORT,
-    METRICS_PORT,
-    MODEL_MOUNT,
-    REPOSITORY_PATH,
-    triton_container,
-)
-
-FRONTEND_PORT = 8080
-PROGRESS_PORT = 8082
-SERVICE_PORT = 80
-WEIGHTS_PATH = "/var/lib/nereid/weights"
-
-# The endpoints of a pod that is going are withdrawn within this time, so it still answers who comes late.
-ENDPOINT_SECONDS = 5
+from nereid_operator.render.ports import FRONTEND_PORT, GRPC_PORT, HTTP_PORT, METRICS_PORT, SERVICE_PORT
+from nereid_operator.render.prepare import WEIGHTS_PATH, prepare_container
+from nereid_operator.render.triton import MODEL_MOUNT, triton_container
 
 
 def deployment(revision: Revision) -> Manifest:
@@ -88,14 +66,14 @@ def service(owner: Owner, revision: str) -> Manifest:
 
 
 def _pod(revision: Revision) -> dict[str, Any]:
-    source, timing = revision.workload.source, revision.workload.timing
+    source = revision.workload.source
     return {
         **pod_defaults(revision.owner),
         **overlay_fields(revision.workload.pod),
         **_spread(revision),
-        "terminationGracePeriodSeconds": ENDPOINT_SECONDS + timing.drain_seconds + ENDPOINT_SECONDS,
-        "initContainers": [_prepare(revision)],
-        "containers": [triton_container(revision, grace_seconds=ENDPOINT_SECONDS), _frontend(revision)],
+        "terminationGracePeriodSeconds": termination_seconds(revision.workload.timing),
+        "initContainers": [prepare_container(revision)],
+        "containers": [triton_container(revision), _frontend(revision)],
         "volumes": [
             {"name": "model", "emptyDir": {}},
             TMP_VOLUME,
@@ -122,46 +100,6 @@ def _spread(revision: Revision) -> dict[str, Any]:
     return {"topologySpreadConstraints": [constraint]}
 
 
-def _with_storage(wanted: ContainerResources, storage: str) -> ContainerResources:
-    """Return the resources with room on the node's disk: it counts for the pod, whose volume `prepare` fills."""
-    disk = {"ephemeral-storage": storage}
-    return ContainerResources(requests={**wanted.requests, **disk}, limits={**wanted.limits, **disk})
-
-
-def _prepare(revision: Revision) -> dict[str, Any]:
-    workload = revision.workload
-    return {
-        "name": "prepare",
-        "image": workload.image_name,
-        "imagePullPolicy": revision.image_pull_policy,
-        "command": ["python3", "-m", "model_runtime.prepare"],
-        "args": [
-            *source_arguments(workload.source),
-            f"--task={workload.task}",
-            f"--served-name={workload.served_name}",
-            f"--weights={WEIGHTS_PATH}",
-            f"--repository={REPOSITORY_PATH}",
-            f"--max-batch-size={workload.batching.max_batch_size}",
-            f"--max-queue-delay-microseconds={workload.batching.max_queue_delay_microseconds}",
-            f"--progress-port={PROGRESS_PORT}",
-            *(["--device=gpu"] if workload.accelerator else []),
-            *cache_arguments(workload.cache),
-        ],
-        "ports": [{"name": "progress", "containerPort": PROGRESS_PORT}],
-        # The spec's own word wins.
-        **present({"env": variables(proxy_variables(workload.proxy) | environment(workload.pod))}),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "resources": resources(_with_storage(workload.prepare, revision.storage)),
-        "securityContext": container_security(),
-        "volumeMounts": [
-            MODEL_MOUNT,
-            TMP_MOUNT,
-            *source_mounts(revision.owner, workload.source),
-            *cache_mounts(workload.cache),
-        ],
-    }
-
-
 def _frontend(revision: Revision) -> dict[str, Any]:
     workload = revision.workload
     return {
@@ -174,13 +112,15 @@ def _frontend(revision: Revision) -> dict[str, Any]:
             f"--served-name={workload.served_name}",
             f"--weights={WEIGHTS_PATH}",
             f"--triton=127.0.0.1:{GRPC_PORT}",
+            f"--triton-metrics=127.0.0.1:{METRICS_PORT}",
+            f"--digest={workload.source.digest}",
             f"--port={FRONTEND_PORT}",
         ],
         "ports": [{"name": "http", "containerPort": FRONTEND_PORT}],
-        "startupProbe": _probe("/healthz", period_seconds=1, failures=120),
+        "startupProbe": _deadly(_probe("/healthz", period_seconds=1, failures=120)),
         "readinessProbe": _probe("/readyz", period_seconds=2, failures=3),
-        "livenessProbe": _probe("/healthz", period_seconds=10, failures=6),
-        "lifecycle": {"preStop": {"sleep": {"seconds": ENDPOINT_SECONDS}}},
+        "livenessProbe": _deadly(_probe("/healthz", period_seconds=10, failures=6)),
+        "lifecycle": frontend_pre_stop(workload.timing),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": resources(workload.frontend),
         "securityContext": container_security(),
@@ -195,3 +135,7 @@ def _probe(path: str, *, period_seconds: int, failures: int) -> dict[str, Any]:
         "timeoutSeconds": 5,
         "failureThreshold": failures,
     }
+
+
+def _deadly(probe: dict[str, Any]) -> dict[str, Any]:
+    return {**probe, "terminationGracePeriodSeconds": STUCK_SECONDS}

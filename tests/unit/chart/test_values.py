@@ -75,6 +75,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "'/image/digests'",
         "'gateway' not allowed",
     ),
+    "an image of vLLM with a space": ({"images": {"vllm": "triton server"}}, "'/images/vllm'", "pattern"),
     "a pull policy of another spelling": ({"image": {"pullPolicy": "always"}}, "'/image/pullPolicy'", "'Always'"),
     "pull secrets as objects": ({"image": {"pullSecrets": [{"name": "key"}]}}, "'/image/pullSecrets/0'", "want string"),
     "an interval without a unit": (

@@ -70,6 +70,8 @@ CASES = {
     "a manifest that changes nothing": (_md(), _situation(live=_serving(_revision_of(_md())))),
     "a manifest whose annotation asks again what the model is": (
         _md(refresh="tuesday"), _situation(live=_serving(_revision_of(_md()), refreshHash=refresh_hash("monday")))),
+    "a model whose engine the platform has no image of": (
+        _md(runtime={"engine": "VLLM", "device": "GPU"}), _situation(assumption=Assumption(10**9, "BF16"))),
     "a manifest that names another model": (
         _md(model={"uri": "hf://org/other"}), _situation(live=Evidence(model(), jobs=(job(),)))),
     "a model whose rules for the network the platform gave up": (

@@ -36,6 +36,7 @@ PULL = 'Back-off pulling image "nereid.dev/model-runtime:9": not found'
 QUOTA = (
     'pods "minilm-x" is forbidden: exceeded quota: small, requested: memory=1Gi, used: memory=0, limited: memory=512Mi'
 )
+DIED = '{"reason": "EngineDied", "message": "RuntimeError in step 812."}'
 GONE = '{"reason": "SourceNotFound", "message": "hf://org/minilm was not found on huggingface.co"}'
 NO_RESULT = f"Job {JOB} failed without saying why."
 
@@ -79,6 +80,13 @@ CASES = {
         deployments=(deployment(),),
         pods=(pod(containers=[crashed("triton", 137, reason="OOMKilled"), running("frontend")]),),
         last_lines={ContainerRun(f"minilm-{REVISION}-x7k2p", "triton", previous=False): "loading layer 11 of 12"},
+    ),
+    "the engine died and is being loaded again": Evidence(
+        model(*unready("EngineDied", "RuntimeError in step 812."), readyReplicas=0),
+        deployments=(deployment(),),
+        pods=(
+            pod(containers=[{**crashed("triton", 137, message=DIED), "state": {"running": {}}}, running("frontend")]),
+        ),
     ),
     "the frontend crashed with words of its own": Evidence(
         model(*unready("ContainerCrashed", "Container frontend ended."), readyReplicas=0),

@@ -6,8 +6,9 @@ import pytest
 
 from nereid_operator.api.model_status import ResolvedModel
 from nereid_operator.api.quantities import MEBIBYTE
-from nereid_operator.api.runtime import Resources
+from nereid_operator.api.runtime import Runtime
 from nereid_operator.plan.capacity import shared_memory, triton_resources, with_shared_memory
+from nereid_operator.plan.ir import Accelerator
 
 MODEL = ResolvedModel.model_validate(
     {
@@ -39,13 +40,27 @@ CASES: dict[str, tuple[dict[str, Any] | None, tuple[str | None, str | None, str]
 def test_what_lies_in_shared_memory_is_counted_as_memory(
     said: dict[str, Any] | None, expected: tuple[str | None, str | None, str]
 ):
-    wanted = None if said is None else Resources.model_validate(said)
-    triton = triton_resources(wanted, None, MODEL)
-    given = with_shared_memory(wanted, triton)
-    assert (given.requests.get("memory"), given.limits.get("memory"), shared_memory(wanted, triton)) == expected
+    runtime = Runtime.model_validate({"resources": said})
+    triton = triton_resources(runtime, None, MODEL)
+    given = with_shared_memory(runtime, triton)
+    assert (given.requests.get("memory"), given.limits.get("memory"), shared_memory(runtime, triton)) == expected
 
 
 def test_what_the_spec_says_is_left_as_it_is():
-    wanted = Resources.model_validate({"requests": {"cpu": 1, "memory": "300Mi"}, "limits": {"example.com/gpu": "1"}})
-    triton = triton_resources(wanted, None, MODEL)
-    assert with_shared_memory(wanted, triton) == triton
+    said = {"requests": {"cpu": 1, "memory": "300Mi"}, "limits": {"example.com/gpu": "1"}}
+    runtime = Runtime.model_validate({"resources": said})
+    triton = triton_resources(runtime, None, MODEL)
+    assert with_shared_memory(runtime, triton) == triton
+
+
+def test_answers_that_are_kept_take_memory_too():
+    runtime = Runtime.model_validate({"responseCache": {"size": "64Mi"}})
+    assert triton_resources(runtime, None, MODEL).limits["memory"] == f"{1410 - 256 + 64}Mi"
+
+
+def test_vllm_has_a_process_and_cuda_for_each_device_and_a_larger_shared_memory():
+    runtime = Runtime.model_validate({"engine": "VLLM", "accelerator": {"count": 4}})
+    triton = triton_resources(runtime, Accelerator("nvidia.com/gpu", 4), MODEL)
+    assert triton.limits["memory"] == f"{1024 + 4 * 2048 + 100}Mi"
+    assert shared_memory(runtime, triton) == "1024Mi"
+    assert with_shared_memory(runtime, triton).limits["memory"] == f"{1024 + 4 * 2048 + 100 + 1024}Mi"

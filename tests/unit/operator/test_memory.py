@@ -6,10 +6,12 @@ import pytest
 
 from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.model_status import ResolvedModel
+from nereid_operator.api.quantities import MEBIBYTE, mebibytes
 from nereid_operator.api.validation import validate
 from nereid_operator.plan.capacity import replica_memory
 from nereid_operator.plan.ir import Image, Platform, Revision
 from nereid_operator.plan.planner import make_plan
+from nereid_operator.render.workload import deployment
 
 PLATFORM = Platform(Image("model-runtime:1", "IfNotPresent"))
 MINILM = {"bytes": 91_573_785, "task": "Embedding", "dtype": "float32"}
@@ -32,6 +34,62 @@ GIVEN = {
     "an encoder that was resolved before such facts were known": (MINILM, "1252Mi"),
     "a decoder that was resolved before such facts were known": (SMOLLM2, "1696Mi"),
 }
+
+
+# The same decoder with other words of spec.runtime → memory of `triton` and of its KV cache, both in MiB.
+_TOKENS = 46_080 / MEBIBYTE
+_WEIGHTS = 538_060_032 * 1.3 / MEBIBYTE
+CACHES: dict[str, tuple[dict[str, Any], dict[str, Any], float | None, float | None]] = {
+    "two full contexts": ({}, {}, 1024 + _WEIGHTS + 16384 * _TOKENS, 16384 * _TOKENS),
+    "two bytes a number halve weights and cache": (
+        {},
+        {"dtype": "BFloat16"},
+        1024 + (_WEIGHTS + 16384 * _TOKENS) / 2,
+        16384 * _TOKENS / 2,
+    ),
+    "float16 does so too": ({}, {"dtype": "Float16"}, None, 16384 * _TOKENS / 2),
+    "float32 is what is counted in": ({}, {"dtype": "Float32"}, None, 16384 * _TOKENS),
+    "a batch of short generations that is more": (
+        {},
+        {"batching": {"maxBatchSize": 32}},
+        1024 + _WEIGHTS + 32 * 1024 * _TOKENS,
+        32 * 1024 * _TOKENS,
+    ),
+    "contexts shorter than a short generation": ({"contextLength": 512}, {}, None, 8 * 512 * _TOKENS),
+    "what a memory limit leaves": (
+        {},
+        {"resources": {"limits": {"memory": "4Gi"}}},
+        None,
+        4096 - 1024 - 256 - _WEIGHTS,
+    ),
+    "what a memory limit leaves in two bytes": (
+        {},
+        {"dtype": "BFloat16", "resources": {"limits": {"memory": "4Gi"}}},
+        None,
+        4096 - 1024 - 256 - _WEIGHTS / 2,
+    ),
+    "a request is no limit": ({}, {"resources": {"requests": {"memory": "4Gi"}}}, None, 16384 * _TOKENS),
+    "a GPU's memory is not known here": ({}, {"device": "GPU"}, None, None),
+    "vLLM decides by itself": ({}, {"device": "GPU", "engine": "VLLM"}, None, None),
+    "nothing of the cache is known": ({"kvBytesPerToken": None}, {}, None, None),
+}
+
+
+@pytest.mark.parametrize(("facts", "runtime", "memory", "cache"), CACHES.values(), ids=CACHES.keys())
+def test_the_memory_of_the_kv_cache(
+    facts: dict[str, Any], runtime: dict[str, Any], memory: float | None, cache: float | None
+):
+    revision = _revision({**SMOLLM2, **DECODER, **facts}, **runtime)
+    if memory is not None:
+        assert revision.workload.triton.limits["memory"] == mebibytes(memory * MEBIBYTE)
+    assert revision.kv_cache_bytes == (None if cache is None else pytest.approx(cache * MEBIBYTE, abs=1))
+    (prepare,) = deployment(revision)["spec"]["template"]["spec"]["initContainers"]
+    told = [argument for argument in prepare["args"] if argument.startswith("--kv-cache-bytes=")]
+    assert told == ([] if cache is None else [f"--kv-cache-bytes={revision.kv_cache_bytes}"])
+
+
+def test_an_encoder_has_no_kv_cache():
+    assert _revision({**MINILM, "weightsBytes": 90_261_504}).kv_cache_bytes is None
 
 
 @pytest.mark.parametrize(("facts", "memory"), GIVEN.values(), ids=GIVEN.keys())

@@ -56,6 +56,18 @@ def test_a_restart_and_the_last_crash_are_told_also_when_the_pod_is_ready_again(
     assert states["ready"] == {"name": "ready", "revision": "a", "phase": "Ready"}
 
 
+def test_an_engine_that_died_is_told_with_its_own_words():
+    said = '{"reason": "EngineDied", "message": "RuntimeError in step 812."}'
+    died = {"terminated": {"exitCode": 137, "reason": "Error", "message": said}}
+    restarted = _pod("p", init=DONE, triton={**RUNNING, "lastState": died, "restartCount": 1})
+    ready = _pod("q", init=DONE, triton={**RUNNING, "ready": True, "lastState": died, "restartCount": 1}, **READY)
+    states = {state["name"]: state for state in replica_states((restarted, ready), size_bytes=1)}
+    crash = "triton ended with exit code 137 (EngineDied: RuntimeError in step 812.)"
+    assert (states["p"]["reason"], states["p"]["message"]) == ("EngineDied", "RuntimeError in step 812.")
+    assert states["p"]["lastCrash"] == states["q"]["lastCrash"] == crash
+    assert "reason" not in states["q"]
+
+
 def test_at_most_fifty_are_told():
     many = [_pod(f"p{number:03}", init=DONE, triton=RUNNING, **READY) for number in range(80)]
     states = replica_states([*many, _pod("pending")], size_bytes=1)

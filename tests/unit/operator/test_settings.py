@@ -47,6 +47,7 @@ WRONG = {
     "a client of the network with an unknown field": ({**IMAGE, "NEREID_NETWORK_CLIENTS": '[{"pods": {}}]'}, ("pods",)),
     "an address range and pods in one client": (
         {**IMAGE, "NEREID_NETWORK_CLIENTS": '[{"ipBlock": {"cidr": "::/0"}, "podSelector": {}}]'}, ("alone",)),
+    "an image of vLLM that is none": ({**IMAGE, "NEREID_VLLM_IMAGE": "-x"}, ("NEREID_VLLM_IMAGE", "'-x'", "empty")),
     "a switch that is neither on nor off": ({**IMAGE, "NEREID_NETWORK_POLICY": "yes"}, ("'yes'", "true, false")),
 }  # fmt: skip
 
@@ -79,6 +80,12 @@ def test_what_the_platform_says_of_every_pod():
     assert platform.proxy == Proxy(None, "http://proxy.example.com:3128", ".svc")
     assert platform.ca_bundle == CaBundle("roots", "ca.crt")
     assert platform.image_pull_secrets == ("registry", "mirror")
+
+
+def test_the_image_of_vllm_is_named_or_left_out():
+    image = "registry.example.com/tritonserver:25.10-vllm-python-py3"
+    assert from_env({**IMAGE, "NEREID_VLLM_IMAGE": image}).platform.vllm_image == image
+    assert from_env({**IMAGE, "NEREID_VLLM_IMAGE": ""}).platform.vllm_image == ""
 
 
 def test_exceptions_from_no_proxy_are_no_proxy():

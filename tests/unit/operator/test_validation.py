@@ -53,6 +53,20 @@ VALID = {
     "a GPU": _body(runtime={"device": "GPU"}),
     "an accelerator of another kind": _body(runtime={"accelerator": {"resourceName": "example.com/gpu", "count": 64}}),
     "the CPU": _body(runtime={"device": "CPU", "resources": {"limits": {"memory": "1Gi"}}}),
+    "vLLM on two times two devices": _body(
+        runtime={
+            "engine": "VLLM",
+            "accelerator": {"count": 4},
+            "parallelism": {"tensor": 2, "pipeline": 2},
+            "vllm": {"maxModelLength": 8192, "quantization": "fp8", "gpuMemoryUtilization": "100%"},
+        }
+    ),
+    "vLLM on one device": _body(runtime={"engine": "VLLM", "device": "GPU", "parallelism": {}}),
+    "our engine in two bytes": _body(runtime={"engine": "Torch", "dtype": "BFloat16"}),
+    "a queue with a bound and a time": _body(runtime={"batching": {"maxQueueSize": 1, "queueTimeout": "1m30s"}}),
+    "answers that are kept": _body(runtime={"responseCache": {"size": "64Mi"}}),
+    "a classifier": _model(task="Classification"),
+    "tensors": _model(task="Tensor"),
     "whole numbers as quantities": _resources(limits={"cpu": 2}),
 }
 INVALID = {
@@ -175,6 +189,80 @@ INVALID = {
         _resources(requests={"nvidia.com/gpu": 1}),
         "spec.runtime.resources.requests.nvidia.com/gpu",
         "must be left out",
+    ),
+    "vLLM on the CPU": (
+        _body(runtime={"engine": "VLLM", "device": "CPU"}),
+        "spec.runtime.engine",
+        "needs a GPU: set spec.runtime.device to GPU",
+    ),
+    "vLLM nowhere in particular": (_body(runtime={"engine": "VLLM"}), "spec.runtime.engine", "needs a GPU"),
+    "an engine that is none": (_body(runtime={"engine": "TensorRT"}), "spec.runtime.engine", "TensorRT"),
+    "a type that is none": (_body(runtime={"dtype": "Int8"}), "spec.runtime.dtype", "Int8"),
+    "our engine over several devices": (
+        _body(runtime={"accelerator": {"count": 2}, "parallelism": {"tensor": 2}}),
+        "spec.runtime.parallelism",
+        "only for spec.runtime.engine VLLM, not Auto",
+    ),
+    "our engine with words of vLLM": (
+        _body(runtime={"engine": "Torch", "vllm": {}}),
+        "spec.runtime.vllm",
+        "only for spec.runtime.engine VLLM, not Torch",
+    ),
+    "more ways than devices": (
+        _body(runtime={"engine": "VLLM", "accelerator": {"count": 3}, "parallelism": {"tensor": 2, "pipeline": 2}}),
+        "spec.runtime.parallelism",
+        "asks for 2 x 2 devices, and spec.runtime.accelerator.count is 3",
+    ),
+    "more ways than the one device": (
+        _body(runtime={"engine": "VLLM", "device": "GPU", "parallelism": {"tensor": 2}}),
+        "spec.runtime.parallelism",
+        "asks for 2 x 1 devices, and spec.runtime.accelerator.count is 1",
+    ),
+    "answers of vLLM that are kept": (
+        _body(runtime={"engine": "VLLM", "device": "GPU", "responseCache": {"size": "1Gi"}}),
+        "spec.runtime.responseCache",
+        "which has none",
+    ),
+    "a time in vLLM's queue": (
+        _body(runtime={"engine": "VLLM", "device": "GPU", "batching": {"queueTimeout": "1s"}}),
+        "spec.runtime.batching.queueTimeout",
+        "is 1s and must be left out with VLLM",
+    ),
+    "a quantization that is stored": (
+        _body(runtime={"engine": "VLLM", "device": "GPU", "vllm": {"quantization": "awq"}}),
+        "spec.runtime.vllm.quantization",
+        "awq",
+    ),
+    "more than all of a device's memory": (
+        _body(runtime={"engine": "VLLM", "device": "GPU", "vllm": {"gpuMemoryUtilization": "101%"}}),
+        "spec.runtime.vllm.gpuMemoryUtilization",
+        "101%",
+    ),
+    "a part that is no percentage": (
+        _body(runtime={"engine": "VLLM", "device": "GPU", "vllm": {"gpuMemoryUtilization": "0.9"}}),
+        "spec.runtime.vllm.gpuMemoryUtilization",
+        "0.9",
+    ),
+    "a queue of none": (_body(runtime={"batching": {"maxQueueSize": 0}}), "spec.runtime.batching.maxQueueSize", "0"),
+    "a time of nothing": (
+        _body(runtime={"batching": {"queueTimeout": "0s"}}),
+        "spec.runtime.batching.queueTimeout",
+        "is 0s and must be longer than nothing",
+    ),
+    "a cache of answers without a size": (
+        _body(runtime={"responseCache": {}}),
+        "spec.runtime.responseCache.size",
+        "required",
+    ),
+    "a cache of answers that is no quantity": (
+        _body(runtime={"responseCache": {"size": "much"}}),
+        "spec.runtime.responseCache.size",
+        "'much' is no quantity",
+    ),
+    "a cache of answers for none": (
+        _body(runtime={"responseCache": {"size": "1k"}}),
+        "spec.runtime.responseCache.size",
+        "at least 1Mi",
     ),
     "a request above its limit": (
         _resources(requests={"memory": "2Gi"}, limits={"memory": "1Gi"}),

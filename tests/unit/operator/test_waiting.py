@@ -111,6 +111,19 @@ CASES = {
         "killed when it had used its memory limit of 1Gi (OOMKilled).",
         True,
     ),
+    "the engine died and is being loaded again": (
+        _pod(
+            init={"state": _ended(0)},
+            triton={
+                "state": {"running": {}},
+                "ready": False,
+                "lastState": _ended(137, '{"reason": "EngineDied", "message": "RuntimeError in step 812."}'),
+            },
+        ),
+        "EngineDied",
+        "RuntimeError in step 812.",
+        True,
+    ),
     "nothing known yet": (_pod(), "Starting", "started", False),
 }
 
