@@ -30,6 +30,8 @@ CHANGES_OF_A_RUN = 5
 SERVED_SECONDS = 180
 # With these a pod can run wherever one without them can.
 HARMLESS = ("labels", "annotations", "tolerations", "imagePullSecrets", "env")
+# With these a queue may refuse a request.
+REFUSING = ("maxQueueSize", "queueTimeout")
 # A request waits so long for others to share its batch, and the client for its answer.
 LONGEST_DELAY_MILLISECONDS = 20
 RESOURCES = st.builds(
@@ -242,8 +244,9 @@ def _says_anything(value: Any) -> bool:
 
 
 def _answered_soon(runtime: Object) -> Object:
-    batching = runtime.get("batching", {})
-    if "maxQueueDelay" not in batching:
-        return runtime
-    delay = min(duration_microseconds(batching["maxQueueDelay"]) // 1000, LONGEST_DELAY_MILLISECONDS)
-    return {**runtime, "batching": {**batching, "maxQueueDelay": f"{delay}ms"}}
+    """Return the runtime with a queue in which no request waits long, and none is refused."""
+    batching = {name: value for name, value in runtime.get("batching", {}).items() if name not in REFUSING}
+    if "maxQueueDelay" in batching:
+        delay = min(duration_microseconds(batching["maxQueueDelay"]) // 1000, LONGEST_DELAY_MILLISECONDS)
+        batching["maxQueueDelay"] = f"{delay}ms"
+    return {**runtime, "batching": batching}
