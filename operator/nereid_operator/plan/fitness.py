@@ -66,7 +66,8 @@ def _memory(md: ModelDeployment, resolved: ResolvedModel) -> Obstacle | None:
         return None
     narrower = " or set spec.runtime.dtype to BFloat16," if runtime.dtype in (DType.AUTO, DType.FLOAT32) else ""
     words = (
-        f"The memory limit of spec.runtime.resources is {mebibytes(limit)}; one context of {context} tokens takes "
-        f"{mebibytes(least)}: raise it to that,{narrower} or leave the resources out and have them estimated."
+        f"The memory limit of spec.runtime.resources, or of a ServingPolicy's defaults for it, is {mebibytes(limit)}; "
+        f"one context of {context} tokens takes {mebibytes(least)}: raise it to that,{narrower} or leave the resources "
+        "out and have them estimated."
     )
     return Obstacle(Reason.MEMORY_TOO_SMALL, words)
