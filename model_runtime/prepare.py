@@ -5,6 +5,7 @@ Lists the source at the pinned revision, refuses another manifest than the pinne
 to repeat after a restart.
 """
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from model_runtime import termination
 from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
 from model_runtime.engines.device import Device
+from model_runtime.engines.dtype import Dtype
 from model_runtime.errors import InvalidArgument, UnsafeFile, UnsafePath
 from model_runtime.fetch.cache import Cache, Fetch, fetch_through
 from model_runtime.fetch.open_source import open_source
@@ -29,9 +31,10 @@ from model_runtime.gguf_model import open_gguf
 from model_runtime.inspection import inspect_files
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.model_files import Read, T
-from model_runtime.repository import Serving, model_repository
+from model_runtime.repository import model_repository
 from model_runtime.resolve import check_digest
 from model_runtime.selection import is_gguf
+from model_runtime.serving import Serving
 from model_runtime.verify import Task
 
 # A day for the largest models over slow lines; Kubernetes shows the progress meanwhile.
@@ -46,30 +49,51 @@ def main(argv: Sequence[str]) -> int:
 def command(argv: Sequence[str]) -> termination.Result:
     """Parse the arguments and prepare the model."""
     parser = ArgumentParser(prog="model_runtime.prepare", allow_abbrev=False)
-    parser.add_argument("--task", choices=[task.value for task in Task], required=True)
-    parser.add_argument("--served-name", required=True)
-    parser.add_argument("--weights", type=Path, required=True, metavar="DIR")
+    _add_serving_arguments(parser)
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--max-batch-size", type=int, default=8, metavar="N")
-    parser.add_argument("--max-queue-delay-microseconds", type=int, default=5000, metavar="N")
-    parser.add_argument("--device", choices=[device.value for device in Device], default=Device.CPU.value)
     parser.add_argument("--progress-port", type=_port, metavar="N", help="where GET /progress is answered meanwhile")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="a cache of models that several pods share")
     parser.add_argument("--cache-bytes", type=_count, metavar="N", help="its bound; default 90 %% of its volume")
     namespace = parse(parser, argv)
-    serving = Serving(
+    arguments, serving = source_arguments(namespace), _serving(namespace)
+    cache = Cache(namespace.cache, namespace.cache_bytes, write_line) if namespace.cache else None
+    patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
+    progress = Progress(report=write_line, now=patience.clock.now)
+    with serving_progress(progress, namespace.progress_port, write_line):
+        return prepare(arguments, serving, namespace.repository, patience, progress, cache=cache)
+
+
+def _add_serving_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", choices=[task.value for task in Task], required=True)
+    parser.add_argument("--served-name", required=True)
+    parser.add_argument("--weights", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--max-batch-size", type=int, default=8, metavar="N")
+    parser.add_argument("--max-queue-delay-microseconds", type=int, default=5000, metavar="N")
+    parser.add_argument("--max-queue-size", type=int, metavar="N", help="requests that may wait; one more gets 503")
+    parser.add_argument("--queue-timeout-microseconds", type=int, default=0, metavar="N", help="0: they wait forever")
+    parser.add_argument("--device", choices=[device.value for device in Device], default=Device.CPU.value)
+    parser.add_argument(
+        "--dtype", choices=[dtype.value for dtype in Dtype], help="default: as docs/architecture.md says"
+    )
+    parser.add_argument("--kv-cache-bytes", type=int, metavar="N", help="memory of the tokens that generations hold")
+    parser.add_argument("--response-cache", action="store_true", help="Triton keeps answers (its flag --cache-config)")
+
+
+def _serving(namespace: argparse.Namespace) -> Serving:
+    return Serving(
         served_name=namespace.served_name,
         task=Task(namespace.task),
         weights=PurePosixPath(namespace.weights),
         max_batch_size=namespace.max_batch_size,
         max_queue_delay_microseconds=namespace.max_queue_delay_microseconds,
         device=Device(namespace.device),
+        dtype=Dtype(namespace.dtype) if namespace.dtype else None,
+        digest=namespace.digest or None,
+        max_queue_size=namespace.max_queue_size,
+        queue_timeout_microseconds=namespace.queue_timeout_microseconds,
+        kv_cache_bytes=namespace.kv_cache_bytes,
+        response_cache=namespace.response_cache,
     )
-    cache = Cache(namespace.cache, namespace.cache_bytes, write_line) if namespace.cache else None
-    patience = Patience(deadline=time.monotonic() + _DEADLINE_SECONDS)
-    progress = Progress(report=write_line, now=patience.clock.now)
-    with serving_progress(progress, namespace.progress_port, write_line):
-        return prepare(source_arguments(namespace), serving, namespace.repository, patience, progress, cache=cache)
 
 
 def _port(text: str) -> int:

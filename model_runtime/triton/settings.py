@@ -1,26 +1,41 @@
 """What a model's config.pbtxt tells its Python class: the parameters that `model_runtime.repository` wrote."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from model_runtime.engines.device import Device
+from model_runtime.engines.dtype import Dtype
 from model_runtime.engines.errors import InvalidModelError
 
 DEFAULT_MAX_ACTIVE = 8
 DEFAULT_MAX_QUEUED = 64
 
 
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """`weights` is the model's folder; `max_active` generations run at a time and `max_queued` more may wait."""
+    """Where the model lies, where and in what it computes, and what bounds the generations of one.
+
+    `weights` is the model's folder, `digest` that of the manifest that was verified there. Without `dtype` the device
+    decides. `max_active` generations run at a time and `max_queued` more may wait, `queue_timeout_microseconds` at
+    most (0: forever); `kv_cache_bytes` is what their tokens may take (None: the engine's own choice).
+    """
 
     name: str
     weights: Path
     device: Device = Device.CPU
+    dtype: Dtype | None = None
+    digest: str | None = None
     max_active: int = DEFAULT_MAX_ACTIVE
     max_queued: int = DEFAULT_MAX_QUEUED
+    queue_timeout_microseconds: int = 0
+    kv_cache_bytes: int | None = None
 
 
 def read_settings(args: dict[str, str]) -> ModelSettings:
@@ -32,20 +47,29 @@ def read_settings(args: dict[str, str]) -> ModelSettings:
     return ModelSettings(
         name=config["name"],
         weights=Path(parameters["weights"]),
-        device=_device(parameters.get("device", Device.CPU.value)),
-        max_active=_positive(parameters, "max_active", DEFAULT_MAX_ACTIVE),
-        max_queued=_positive(parameters, "max_queued", DEFAULT_MAX_QUEUED),
+        device=_choice(parameters, "device", Device) or Device.CPU,
+        dtype=_choice(parameters, "dtype", Dtype),
+        digest=parameters.get("digest"),
+        max_active=_count(parameters, "max_active", least=1) or DEFAULT_MAX_ACTIVE,
+        max_queued=_count(parameters, "max_queued", least=1) or DEFAULT_MAX_QUEUED,
+        queue_timeout_microseconds=_count(parameters, "queue_timeout_microseconds", least=0) or 0,
+        kv_cache_bytes=_count(parameters, "kv_cache_bytes", least=1),
     )
 
 
-def _device(text: str) -> Device:
-    if text not in set(Device):
-        raise InvalidModelError(f"config.pbtxt: the parameter device is {text!r}; expected {' or '.join(Device)}")
-    return Device(text)
+def _choice(parameters: Mapping[str, str], name: str, choices: type[Choice]) -> Choice | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if text not in set(choices):
+        raise InvalidModelError(f"config.pbtxt: the parameter {name} is {text!r}; expected {' or '.join(choices)}")
+    return choices(text)
 
 
-def _positive(parameters: dict[str, Any], name: str, default: int) -> int:
-    text = parameters.get(name, str(default))
-    if not text.isdigit() or int(text) == 0:
-        raise InvalidModelError(f"config.pbtxt: the parameter {name} is {text!r}; expected a positive integer")
+def _count(parameters: Mapping[str, str], name: str, *, least: int) -> int | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise InvalidModelError(f"config.pbtxt: the parameter {name} is {text!r}; expected {least} or more")
     return int(text)

@@ -21,7 +21,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from model_runtime.repository import Serving, model_repository
+from model_runtime.repository import model_repository
+from model_runtime.serving import Serving
 from model_runtime.verify import Task
 from tests.binaries import cache_folder
 from tests.runtime.models import minilm_folder, smollm2_folder

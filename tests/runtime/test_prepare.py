@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from model_runtime import prepare, resolve
 from tests.runtime.fetch.tiny import chat_model, with_sums
@@ -40,6 +42,23 @@ def test_weights_and_repository_are_there(web: WebServer, tmp_path: Path, capsys
     assert set(contents(tmp_path / "repository")) == {"tiny/config.pbtxt", "tiny/1/model.py"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["repository", "termination-log", "weights"]
     assert "fetched 0.5 of 0.5 MB" in capsys.readouterr().out
+
+
+def test_triton_is_told_what_the_flags_say(web: WebServer, tmp_path: Path) -> None:
+    flags = ("--dtype", "BFloat16", "--max-batch-size", "3", "--max-queue-size", "7", "--kv-cache-bytes", "4096")
+    code, report = run(web, tmp_path, *flags, "--queue-timeout-microseconds", "250")
+    assert code == 0
+    config = text_format.Parse((tmp_path / "repository" / "tiny" / "config.pbtxt").read_text(), ModelConfig())
+    assert {name: value.string_value for name, value in config.parameters.items()} == {
+        "weights": str(tmp_path / "weights"),
+        "task": "Chat",
+        "dtype": "BFloat16",
+        "digest": report["digest"],
+        "max_active": "3",
+        "max_queued": "7",
+        "queue_timeout_microseconds": "250",
+        "kv_cache_bytes": "4096",
+    }
 
 
 def test_a_restarted_container_ends_the_same(web: WebServer, tmp_path: Path) -> None:
@@ -86,6 +105,8 @@ INVALID = [
     ("a task that is not resolved", ("--task", "Auto"), "--task Auto"),
     ("no digest", ("--digest", ""), "--digest"),
     ("no revision", ("--revision", ""), "--revision"),
+    ("a dtype that is none", ("--dtype", "float32"), "--dtype"),
+    ("a queue for nobody", ("--max-queue-size", "0"), "--max-queue-size 0"),
     ("a port that is none", ("--progress-port", "70000"), "--progress-port"),
 ]
 

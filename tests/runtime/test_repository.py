@@ -7,8 +7,11 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+from model_runtime.engines.device import Device
+from model_runtime.engines.dtype import Dtype
 from model_runtime.errors import InvalidArgument
-from model_runtime.repository import Serving, model_repository
+from model_runtime.repository import model_repository
+from model_runtime.serving import Serving
 from model_runtime.verify import Task
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,10 +27,26 @@ def serving(task: Task, **fields: object) -> Serving:
     return Serving(**(values | {"task": task} | fields))
 
 
-@pytest.mark.parametrize("task", [Task.CHAT, Task.COMPLETION, Task.EMBEDDING])
-def test_the_repository_is_the_golden_one(task: Task) -> None:
-    files = model_repository(serving(task))
-    folder = GOLDEN / task.lower()
+BOUNDED = {
+    "dtype": Dtype.BFLOAT16,
+    "digest": f"sha256:{'0' * 64}",
+    "max_queue_size": 64,
+    "queue_timeout_microseconds": 1_500_000,
+}
+GOLDENS = {
+    "chat": (Task.CHAT, {}),
+    "completion": (Task.COMPLETION, {}),
+    "embedding": (Task.EMBEDDING, {}),
+    "bounded-chat": (Task.CHAT, {**BOUNDED, "device": Device.GPU, "kv_cache_bytes": 1 << 30}),
+    "bounded-embedding": (Task.EMBEDDING, {**BOUNDED, "response_cache": True}),
+}
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_the_repository_is_the_golden_one(name: str) -> None:
+    task, fields = GOLDENS[name]
+    files = model_repository(serving(task, **fields))
+    folder = GOLDEN / name
     if os.environ.get("NEREID_UPDATE_GOLDEN"):
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +73,18 @@ def test_embedding_is_batched_as_asked() -> None:
     assert config.dynamic_batching.max_queue_delay_microseconds == 700
 
 
+def test_the_engine_bounds_generations_and_triton_the_rest() -> None:
+    bounds = {"max_batch_size": 4, "max_queue_size": 5, "queue_timeout_microseconds": 6}
+    engine, triton = parsed(Task.CHAT, **bounds), parsed(Task.EMBEDDING, **bounds)
+    assert {name: engine.parameters[name].string_value for name in ("max_active", "max_queued")} == {
+        "max_active": "4",
+        "max_queued": "5",
+    }
+    policy = triton.dynamic_batching.default_queue_policy
+    assert (policy.max_queue_size, policy.default_timeout_microseconds, policy.timeout_action) == (5, 6, policy.REJECT)
+    assert "max_queued" not in triton.parameters
+
+
 def test_a_path_with_quotes_stays_one_string() -> None:
     weights = PurePosixPath('/a "b"\\c/é')
     assert parsed(Task.CHAT, weights=weights).parameters["weights"].string_value == str(weights)
@@ -66,6 +97,11 @@ INVALID = [
     ("an overlong name", {"served_name": "x" * 129}, "--served-name"),
     ("a batch of nothing", {"max_batch_size": 0}, "--max-batch-size 0"),
     ("a delay below zero", {"max_queue_delay_microseconds": -1}, "--max-queue-delay-microseconds -1"),
+    ("a queue for nobody", {"max_queue_size": 0}, "--max-queue-size 0"),
+    ("a timeout below zero", {"queue_timeout_microseconds": -1}, "--queue-timeout-microseconds -1"),
+    ("a cache of nothing", {"kv_cache_bytes": 0}, "--kv-cache-bytes 0"),
+    ("a cache of tokens for an encoder", {"kv_cache_bytes": 1, "task": Task.EMBEDDING}, "--kv-cache-bytes with --task"),
+    ("answers of a stream kept", {"response_cache": True}, "--response-cache with --task Chat"),
     ("a task without a backend", {"task": Task.TENSOR}, "--task Tensor"),
     ("a task that is not resolved", {"task": Task.AUTO}, "--task Auto"),
 ]

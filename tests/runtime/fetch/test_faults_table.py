@@ -20,8 +20,8 @@ from model_runtime.fetch.pace import DEFAULT_LIMITS, Limits
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.prepare import prepare
-from model_runtime.repository import Serving
 from model_runtime.resolve import resolve
+from model_runtime.serving import Serving
 from model_runtime.verify import Task
 from tests.runtime.fetch.command import run
 from tests.runtime.fetch.conftest import FakeTime, S3Server

@@ -15,8 +15,8 @@ from model_runtime.fetch.open_source import open_source
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.prepare import prepare
-from model_runtime.repository import Serving
 from model_runtime.resolve import resolve
+from model_runtime.serving import Serving
 from model_runtime.verify import Task
 from tests.runtime.fetch import command
 from tests.runtime.fetch.registries import TokenService, running_registry, running_token_service

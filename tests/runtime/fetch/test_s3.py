@@ -13,8 +13,8 @@ from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.retry import Patience
 from model_runtime.fetch.s3 import make_client
 from model_runtime.prepare import prepare
-from model_runtime.repository import Serving
 from model_runtime.resolve import resolve
+from model_runtime.serving import Serving
 from model_runtime.verify import Task
 from tests.runtime.fetch.conftest import S3Server
 from tests.runtime.fetch.tiny import chat_model, with_sums
