@@ -13,9 +13,13 @@ Config = Mapping[str, Any]
 # Each about ten times what the largest published models have; above, memory would be taken for what cannot be meant.
 _MOST: Mapping[str, int | float] = {
     "hidden_size": 1 << 18,
+    "dim": 1 << 18,
     "intermediate_size": 1 << 20,
+    "hidden_dim": 1 << 20,
     "num_hidden_layers": 2_000,
+    "n_layers": 2_000,
     "num_attention_heads": 4_096,
+    "n_heads": 4_096,
     "num_key_value_heads": 4_096,
     "head_dim": 8_192,
     "vocab_size": 1 << 22,

@@ -74,3 +74,14 @@ def test_texts_in_random_mixed_batches_have_the_vectors_of_the_reference(
 def test_the_context_is_the_shorter_of_config_and_sentence_transformers(model: bert.Bert) -> None:
     assert model.config.positions == 512
     assert model.context == 256
+
+
+@pytest.mark.parametrize("batch", [1, 50], ids=["alone", "all together"])
+def test_bfloat16_keeps_the_vectors_of_the_reference(
+    batch: int, minilm: Path, tokenizer: Tokenizer, expected: list[torch.Tensor]
+) -> None:
+    model = bert.load(minilm, Placement(torch.device("cpu"), torch.bfloat16))
+    tokens = [tokenizer.encode(text) for text in TEXTS]
+    vectors = torch.cat([bert.embed(model, tokens[start : start + batch]) for start in range(0, 50, batch)])
+    assert vectors.dtype is torch.float32
+    assert float((vectors * torch.stack(expected)).sum(dim=1).min()) >= 0.9999
