@@ -31,8 +31,8 @@ def llama_footprint(config: LlamaConfig, shapes: Shapes) -> Footprint:
     )
 
 
-def bert_footprint(shapes: Shapes) -> Footprint:
-    """Return the footprint of an encoder, which keeps nothing between requests."""
+def stateless_footprint(shapes: Shapes) -> Footprint:
+    """Return the footprint of a model that keeps nothing between requests: an encoder, a classifier, tensors."""
     return Footprint(weights_bytes=_weights_bytes(shapes))
 
 

@@ -19,6 +19,7 @@ from model_runtime.remote_code import check_documents
 from model_runtime.safetensors_header import Tensor, check_total, read_header
 from model_runtime.selection import is_weights
 from model_runtime.text_check import TEXT_FILES, check_text
+from model_runtime.tokenizer_check.check import TOKENIZER_NAME
 from model_runtime.verify import Facts, Task, examine
 
 
@@ -26,7 +27,8 @@ def inspect_files(task: Task, files: ModelFiles) -> Facts:
     """Say what the model is, or refuse it.
 
     Raises:
-        ModelRuntimeError: as `verify.examine`, and any reason of `files`.
+        InvalidModel: no tokenizer where texts are served.
+        ModelRuntimeError: as `verify.examine` and `check_text`, and any reason of `files`.
 
     """
     files = open_gguf(files) or files
@@ -37,6 +39,8 @@ def inspect_files(task: Task, files: ModelFiles) -> Facts:
         if entry.path not in {*DOCUMENTS, *TEXT_FILES, *headers}:
             check_beginning(entry.path, files.begin(entry, partial(_read_beginning, entry)))
     facts = examine(task, [entry.path for entry in files.entries], documents, headers)
+    if facts.task is not Task.TENSOR and all(entry.path != TOKENIZER_NAME for entry in files.entries):
+        raise InvalidModel(f"{TOKENIZER_NAME} is missing: expected it beside the weights")
     check_text(files, documents)
     return facts
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from model_runtime.documents import Documents
-from model_runtime.engines import bert_config, llama_config
+from model_runtime.engines import bert_config, classifier_config, llama_config, tensor_config
 from model_runtime.engines.errors import InvalidConfigError, InvalidModelError, UnsupportedModelError
 from model_runtime.engines.pooling_config import parse_pooling
 from model_runtime.engines.special_tokens import parse_special_tokens
+from model_runtime.engines.tensor_config import Interface
 from model_runtime.engines.tensors import Shapes, check_names, check_shape
 from model_runtime.errors import InvalidConfig, InvalidModel, UnsupportedArchitecture
-from model_runtime.footprint import Footprint, bert_footprint, llama_footprint
+from model_runtime.footprint import Footprint, llama_footprint, stateless_footprint
 from model_runtime.safetensors_header import Tensor
 
 
@@ -42,7 +43,30 @@ def check_bert(documents: Documents, tensors: Iterable[Tensor]) -> Footprint:
         shapes = bert_config.expected_shapes(sizes)
         _check_tensors(tensors, shapes, bert_config.IGNORED)
         parse_special_tokens(documents.tokenizer_config, documents.generation, documents.config)
-    return bert_footprint(shapes)
+    return stateless_footprint(shapes)
+
+
+def check_classifier(documents: Documents, tensors: Iterable[Tensor]) -> Footprint:
+    """Check what `classifier.load` checks; returns and raises as `check_llama`."""
+    with _reasons():
+        sizes = classifier_config.read_config(documents.config)
+        shapes = classifier_config.expected_shapes(sizes)
+        _check_tensors(tensors, shapes, classifier_config.ignored_tensors(sizes))
+        parse_special_tokens(documents.tokenizer_config, documents.generation, documents.config)
+    return stateless_footprint(shapes)
+
+
+def check_tensor_model(documents: Documents, tensors: Iterable[Tensor]) -> Footprint:
+    """Check what `tensor_model.load` checks; returns and raises as `check_llama`."""
+    found = {tensor.name: tensor.shape for tensor in tensors}
+    with _reasons():
+        tensor_config.check(tensor_config.read_config(documents.config), found)
+    return stateless_footprint(found)
+
+
+def read_interface(documents: Documents) -> Interface:
+    """Return the inputs and outputs of a tensor model that `check_tensor_model` has passed."""
+    return tensor_config.read_config(documents.config).interface
 
 
 def _check_tensors(tensors: Iterable[Tensor], expected: Shapes, ignored: Iterable[str]) -> None:

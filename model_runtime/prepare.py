@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from model_runtime import termination
 from model_runtime.arguments import ArgumentParser, SourceArguments, parse, source_arguments
@@ -34,11 +35,14 @@ from model_runtime.model_files import Read, T
 from model_runtime.repository import model_repository
 from model_runtime.resolve import check_digest
 from model_runtime.selection import is_gguf
-from model_runtime.serving import Serving
-from model_runtime.verify import Task
+from model_runtime.serving import Engine, Serving
+from model_runtime.strict_json import parse_json
+from model_runtime.verify import Facts, Task
 
 # A day for the largest models over slow lines; Kubernetes shows the progress meanwhile.
 _DEADLINE_SECONDS = 24 * 3600.0
+# Commas and colons; vLLM's engine has some 200 arguments.
+_MAX_ARGUMENTS = 10_000
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,6 +81,9 @@ def _add_serving_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--kv-cache-bytes", type=int, metavar="N", help="memory of the tokens that generations hold")
     parser.add_argument("--response-cache", action="store_true", help="Triton keeps answers (its flag --cache-config)")
+    parser.add_argument("--alias", metavar="NAME", help="a second name for the model, such as namespace.name")
+    parser.add_argument("--engine", choices=[engine.value for engine in Engine], default=Engine.TORCH.value)
+    parser.add_argument("--vllm-arguments", type=_object, metavar="JSON", help="what vLLM's engine is told")
 
 
 def _serving(namespace: argparse.Namespace) -> Serving:
@@ -93,6 +100,9 @@ def _serving(namespace: argparse.Namespace) -> Serving:
         queue_timeout_microseconds=namespace.queue_timeout_microseconds,
         kv_cache_bytes=namespace.kv_cache_bytes,
         response_cache=namespace.response_cache,
+        alias=namespace.alias or None,
+        engine=Engine(namespace.engine),
+        vllm_arguments=namespace.vllm_arguments,
     )
 
 
@@ -101,6 +111,13 @@ def _port(text: str) -> int:
     if not 0 < port < 65536:
         raise ValueError(text)
     return port
+
+
+def _object(text: str) -> dict[str, Any]:
+    document = parse_json(text.encode(), max_values=_MAX_ARGUMENTS)
+    if not isinstance(document, dict):
+        raise ValueError(text)  # noqa: TRY004 - argparse names the flag for this one
+    return document
 
 
 def _pinned(flag: str, value: str | None) -> str:
@@ -141,9 +158,9 @@ def prepare(
             return listed
 
         manifest = fetch_through(cache, Fetch(digest, listing, weights, patience, progress))
-    verify_folder(weights, manifest, serving.task)
+    facts = verify_folder(weights, manifest, serving.task)
     write_documents(FolderFiles(weights, manifest))
-    write_repository(repository, model_repository(serving))
+    write_repository(repository, model_repository(serving, facts.interface))
     return {"digest": digest, "bytes": manifest.size, "files": len(manifest.files)}
 
 
@@ -153,8 +170,8 @@ def write_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def verify_folder(folder: Path, manifest: Manifest, task: Task) -> None:
-    """Check that the folder holds the manifest's files and nothing else, and that they are a model for the task.
+def verify_folder(folder: Path, manifest: Manifest, task: Task) -> Facts:
+    """Check that the folder holds the manifest's files and nothing else; return what model for the task they are.
 
     The files' bytes were hashed when they were written. Raises as `inspect_files`, and:
 
@@ -164,7 +181,7 @@ def verify_folder(folder: Path, manifest: Manifest, task: Task) -> None:
 
     """
     check_contents(folder, manifest)
-    inspect_files(task, FolderFiles(folder, manifest))
+    return inspect_files(task, FolderFiles(folder, manifest))
 
 
 def check_contents(folder: Path, manifest: Manifest) -> None:

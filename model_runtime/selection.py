@@ -78,7 +78,7 @@ def select(paths: Iterable[str], file: str | None = None) -> tuple[str, ...]:
         PickledWeights: the only weights are pickled, which would run code when loaded.
         PackedFile: the only weights are in an archive.
         UnsupportedArchitecture: the only weights are a GGUF file in parts.
-        InvalidModel: no weights, several GGUF files, no config.json or no tokenizer.json.
+        InvalidModel: no weights, several GGUF files or no config.json.
 
     """
     found = frozenset(paths)
@@ -89,9 +89,8 @@ def select(paths: Iterable[str], file: str | None = None) -> tuple[str, ...]:
     selected = tuple(sorted(path for path in found if path in _NAMES or is_weights(path)))
     if not any(is_weights(path) for path in selected):
         return _select_gguf(found, _only_gguf(found))
-    for name in ("config.json", "tokenizer.json"):
-        if name not in found:
-            raise InvalidModel(f"{name} is missing: expected it beside the weights")
+    if "config.json" not in found:
+        raise InvalidModel("config.json is missing: expected it beside the weights")
     return selected
 
 

@@ -4,15 +4,16 @@ Pure functions over parsed documents and headers; `inspection` calls them with w
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
 from model_runtime.documents import Documents
+from model_runtime.engines.tensor_config import Interface
 from model_runtime.errors import InvalidModel, InvalidTensors, UnsafePath, UnsupportedArchitecture
 from model_runtime.footprint import Footprint
-from model_runtime.loadable import check_bert, check_llama
+from model_runtime.loadable import check_bert, check_classifier, check_llama, check_tensor_model, read_interface
 from model_runtime.manifest import check_path
 from model_runtime.safetensors_header import Tensor
 from model_runtime.selection import INDEX_NAME, WEIGHTS_NAME, is_gguf
@@ -30,20 +31,39 @@ class Task(StrEnum):
 
 
 SUPPORTED_TASKS: Mapping[str, frozenset[Task]] = {
+    "BertForSequenceClassification": frozenset({Task.CLASSIFICATION}),
     "BertModel": frozenset({Task.EMBEDDING}),
+    "DistilBertForSequenceClassification": frozenset({Task.CLASSIFICATION}),
+    "DistilBertModel": frozenset({Task.EMBEDDING}),
     "LlamaForCausalLM": frozenset({Task.CHAT, Task.COMPLETION}),
+    "RobertaForSequenceClassification": frozenset({Task.CLASSIFICATION}),
+    "RobertaModel": frozenset({Task.EMBEDDING}),
+    "TensorModel": frozenset({Task.TENSOR}),
+    "XLMRobertaForSequenceClassification": frozenset({Task.CLASSIFICATION}),
+    "XLMRobertaModel": frozenset({Task.EMBEDDING}),
+}
+_CHECKS: Mapping[Task, Callable[[Documents, Iterable[Tensor]], Footprint]] = {
+    Task.CHAT: check_llama,
+    Task.COMPLETION: check_llama,
+    Task.EMBEDDING: check_bert,
+    Task.CLASSIFICATION: check_classifier,
+    Task.TENSOR: check_tensor_model,
 }
 SUPPORTED_DTYPES: Mapping[str, str] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the model is: architecture by config.json's name, the task it is served for, dtype of most of its bytes."""
+    """What the model is: architecture by config.json's name, the task it is served for, dtype of most of its bytes.
+
+    `interface` is what a tensor model takes and gives; the tasks with texts have their own.
+    """
 
     architecture: str
     task: Task
     dtype: str
     footprint: Footprint
+    interface: Interface | None = None
 
 
 def examine(task: Task, paths: Collection[str], documents: Documents, headers: Mapping[str, Sequence[Tensor]]) -> Facts:
@@ -59,8 +79,9 @@ def examine(task: Task, paths: Collection[str], documents: Documents, headers: M
     tensors = list(chain.from_iterable(headers.values()))
     served = task_of(task, architecture, has_chat_template=has_chat_template(paths, documents.tokenizer_config))
     dtype = dtype_of(tensors)
-    check = check_bert if architecture == "BertModel" else check_llama
-    return Facts(architecture, served, dtype, check(documents, tensors))
+    footprint = _CHECKS[served](documents, tensors)
+    interface = read_interface(documents) if served is Task.TENSOR else None
+    return Facts(architecture, served, dtype, footprint, interface)
 
 
 def architecture_of(config: object) -> str:

@@ -114,7 +114,7 @@ def _norm(config: BertConfig, x: Tensor, norm: Norm) -> Tensor:
 
 def _attention(config: BertConfig, layer: Layer, x: Tensor, batch: TextBatch) -> Tensor:
     """Attend within each text: x [N, H] -> [N, H]."""
-    qkv = layer.qkv(x).unflatten(1, (3, config.heads, -1))  # [N, 3, A, D]
+    qkv = layer.qkv(x).view(x.shape[0], 3, config.heads, -1)  # [N, 3, A, D]
     mixed = []
     for group in batch.groups:
         q, k, v = group.pad(qkv).permute(2, 0, 3, 1, 4)  # each [G, A, L, D]

@@ -9,6 +9,7 @@
     ├── InvalidRequestError         the client's fault: names the field and what would be right
     │   └── ContextLengthError      the prompt does not fit into the model's context
     ├── QueueFullError              the engine has no room: try again later
+    ├── MemoryExceededError         the memory does not suffice for this request, be it alone
     └── CancelledError              the client has gone; nobody reads the answer
 
 `InvalidRequestError` crosses Triton as text: it writes itself as `field: message [code]`, and `parse_invalid_request`
@@ -66,6 +67,10 @@ class ContextLengthError(InvalidRequestError):
 
 class QueueFullError(EngineError):
     """As many requests as the engine takes are already waiting."""
+
+
+class MemoryExceededError(EngineError):
+    """The memory that is left does not suffice for a request, even where it runs alone."""
 
 
 class CancelledError(EngineError):

@@ -32,7 +32,7 @@ def make_linear(weight: Tensor, bias: Tensor | None = None, activation: Activati
 
 def can_pack(weight: Tensor) -> bool:
     """Tell whether oneDNN has a layout of its own for the weight on this machine."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return weight.dtype is torch.float32 or (
         weight.dtype is torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001

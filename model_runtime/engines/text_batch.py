@@ -29,7 +29,7 @@ class Group:
     def pad(self, x: Tensor) -> Tensor:
         """Return the group's rows of x [N, ...] as [G, L, ...]."""
         if self.places is None:
-            return x[self.start : self.stop].unflatten(0, (-1, self.longest))
+            return x[self.start : self.stop].view(-1, self.longest, *x.shape[1:])
         return x[self.places]
 
     def unpad(self, x: Tensor) -> Tensor:

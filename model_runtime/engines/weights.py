@@ -51,6 +51,15 @@ def stored_dtype(folder: Path) -> torch.dtype:
     return _DTYPES.get(max(counts, key=lambda name: counts[name], default=""), torch.float32)
 
 
+def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a folder of safetensors, without reading it."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for shard in _shards(folder):
+        with safe_open(shard, framework="pt") as file:
+            shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    return shapes
+
+
 def _stored_dtypes(folder: Path) -> Iterator[tuple[str, int]]:
     for shard in _shards(folder):
         with safe_open(shard, framework="pt") as file:

@@ -1,24 +1,26 @@
 """Triton's Python model for embeddings: `text_input` [batch, 1] -> `embedding` [batch, H], `num_input_tokens`.
 
-Triton's dynamic batcher hands over several requests at once; all their texts run in one pass, and a request with a
-wrong text fails alone. `model.py` of the model repository imports `TritonPythonModel` from here.
+All texts of a batch of requests run in one pass. `model.py` of the model repository imports `TritonPythonModel` from
+here.
 """
 
 import logging
-from itertools import islice
+import time
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from model_runtime.engines import bert
-from model_runtime.engines.errors import ContextLengthError, EngineError
-from model_runtime.engines.tokenizer import Tokenizer, load_tokenizer
-from model_runtime.triton.failures import to_triton_error
+from model_runtime.engines.tokenizer import load_tokenizer
+from model_runtime.engines.warm_up import warm_up
+from model_runtime.triton.batches import Texts, answer, read_texts, split, token_counts
 from model_runtime.triton.lifeline import Lifeline
 from model_runtime.triton.placing import place
 from model_runtime.triton.settings import read_settings
-from model_runtime.triton.tensors import Array, read_text
+from model_runtime.triton.tensors import Array
+from model_runtime.triton.text_warm_up import warm_up_texts
 
 log = logging.getLogger(__name__)
 
@@ -27,51 +29,31 @@ class TritonPythonModel:
     """Loaded once per instance; `execute` is called by Triton's thread."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the weights and run them once; Triton reports the model ready after this."""
+        """Load the weights and run them until they are steady; Triton reports the model ready after this."""
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         settings = read_settings(args)
         placement = place(settings)
         self.model = bert.load(settings.weights, placement)
         self.tokenizer = load_tokenizer(settings.weights)
-        bert.embed(self.model, [self.tokenizer.encode("warm up")])
+        shapes = warm_up_texts(self.model.context, settings.max_batch_size)
+        warmth = warm_up(lambda: [bert.embed(self.model, texts) for texts in shapes], time.monotonic)
         self.lifeline = Lifeline()
-        log.info("%s is loaded: %s on %s", settings.name, placement.dtype, placement.device)
+        log.info("%s is loaded: %s on %s, %s", settings.name, placement.dtype, placement.device, warmth)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer a batch of requests, one response each, in order."""
-        read = [_read_request(self.tokenizer, self.model.context, request) for request in requests]
-        texts = [tokens for request in read if not isinstance(request, EngineError) for tokens in request]
-        vectors = iter(bert.embed(self.model, texts).numpy() if texts else ())
-        return [
-            pb_utils.InferenceResponse(error=to_triton_error(request))
-            if isinstance(request, EngineError)
-            else _response(request, np.stack(list(islice(vectors, len(request)))))
-            for request in read
-        ]
+        return answer(
+            requests, lambda request: read_texts(self.tokenizer, self.model.context, request), self._embed, _outputs
+        )
 
     def finalize(self) -> None:
         """Let Triton end in peace."""
         self.lifeline.close()
 
-
-def _read_request(tokenizer: Tokenizer, context: int, request: Any) -> list[list[int]] | EngineError:  # noqa: ANN401
-    """Return the tokens of each text of a request, or what is wrong with it."""
-    array = pb_utils.get_input_tensor_by_name(request, "text_input").as_numpy()
-    try:
-        return [_read_tokens(tokenizer, context, value) for value in array.reshape(-1)]
-    except EngineError as error:
-        return error
+    def _embed(self, requests: Sequence[Texts]) -> list[Array]:
+        vectors = bert.embed(self.model, list(chain.from_iterable(requests))).numpy()
+        return split(vectors, [len(texts) for texts in requests])
 
 
-def _read_tokens(tokenizer: Tokenizer, context: int, value: object) -> list[int]:
-    tokens = tokenizer.encode(read_text(value, "text_input"))
-    if len(tokens) > context:
-        raise ContextLengthError("text_input", f"the text has {len(tokens)} tokens; the model's context is {context}")
-    return tokens
-
-
-def _response(texts: list[list[int]], vectors: Array) -> Any:  # noqa: ANN401 - Triton's module has no types
-    counts = np.array([[len(tokens)] for tokens in texts], dtype=np.int32)
-    return pb_utils.InferenceResponse(
-        output_tensors=[pb_utils.Tensor("embedding", vectors), pb_utils.Tensor("num_input_tokens", counts)]
-    )
+def _outputs(texts: Texts, vectors: Array) -> list[Any]:
+    return [pb_utils.Tensor("embedding", vectors), token_counts(texts)]

@@ -1,10 +1,10 @@
-"""The engine's errors as Triton's: the status code a client sees, and the text. Used by both models."""
+"""The engine's errors as Triton's: the status code a client sees, and the text. Used by every model."""
 
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
-from model_runtime.engines.errors import CancelledError, InvalidRequestError, QueueFullError
+from model_runtime.engines.errors import CancelledError, InvalidRequestError, MemoryExceededError, QueueFullError
 
 
 def to_triton_error(error: Exception) -> Any:  # noqa: ANN401 - Triton's module has no types
@@ -12,7 +12,7 @@ def to_triton_error(error: Exception) -> Any:  # noqa: ANN401 - Triton's module 
     match error:
         case InvalidRequestError():
             code = pb_utils.TritonError.INVALID_ARG
-        case QueueFullError():
+        case QueueFullError() | MemoryExceededError():
             code = pb_utils.TritonError.UNAVAILABLE
         case CancelledError():
             code = pb_utils.TritonError.CANCELLED

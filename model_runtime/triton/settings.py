@@ -25,6 +25,7 @@ class ModelSettings:
     `weights` is the model's folder, `digest` that of the manifest that was verified there. Without `dtype` the device
     decides. `max_active` generations run at a time and `max_queued` more may wait, `queue_timeout_microseconds` at
     most (0: forever); `kv_cache_bytes` is what their tokens may take (None: the engine's own choice).
+    `max_batch_size` is what Triton's batcher puts together, 1 where there is none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelSettings:
     max_queued: int = DEFAULT_MAX_QUEUED
     queue_timeout_microseconds: int = 0
     kv_cache_bytes: int | None = None
+    max_batch_size: int = 1
 
 
 def read_settings(args: dict[str, str]) -> ModelSettings:
@@ -54,6 +56,7 @@ def read_settings(args: dict[str, str]) -> ModelSettings:
         max_queued=_count(parameters, "max_queued", least=1) or DEFAULT_MAX_QUEUED,
         queue_timeout_microseconds=_count(parameters, "queue_timeout_microseconds", least=0) or 0,
         kv_cache_bytes=_count(parameters, "kv_cache_bytes", least=1),
+        max_batch_size=config.get("max_batch_size") or 1,
     )
 
 

@@ -16,6 +16,7 @@ from model_runtime.errors import PermanentError
 from model_runtime.manifest import FileEntry, Manifest
 from model_runtime.prepare import verify_folder
 from model_runtime.verify import Task
+from tests.runtime.corpus.building import tokenizer
 from tests.runtime.test_verify import BERT, LLAMA, POOLING, SENTENCE_MODULES
 
 CPU = Placement(torch.device("cpu"), torch.float32)
@@ -86,6 +87,7 @@ def make_folder(folder: Path, case: Case) -> tuple[Manifest, Task, Callable[[Pat
         if value is not None:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(json.dumps(value))
+    (folder / "tokenizer.json").write_bytes(tokenizer())
     save_file({name: tensor for name, tensor in whole.items() if tensor is not None}, folder / "model.safetensors")
     paths = [path for path in folder.rglob("*") if path.is_file()]
     digest = f"sha256:{'0' * 64}"

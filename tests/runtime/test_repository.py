@@ -102,7 +102,6 @@ INVALID = [
     ("a cache of nothing", {"kv_cache_bytes": 0}, "--kv-cache-bytes 0"),
     ("a cache of tokens for an encoder", {"kv_cache_bytes": 1, "task": Task.EMBEDDING}, "--kv-cache-bytes with --task"),
     ("answers of a stream kept", {"response_cache": True}, "--response-cache with --task Chat"),
-    ("a task without a backend", {"task": Task.TENSOR}, "--task Tensor"),
     ("a task that is not resolved", {"task": Task.AUTO}, "--task Auto"),
 ]
 

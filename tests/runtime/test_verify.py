@@ -3,7 +3,7 @@
 import pytest
 
 from model_runtime.documents import Documents
-from model_runtime.engines import bert_config, llama_config
+from model_runtime.engines import bert_config, classifier_config, llama_config
 from model_runtime.engines.tensors import Shapes
 from model_runtime.errors import InvalidModel, InvalidTensors, ModelRuntimeError, UnsupportedArchitecture
 from model_runtime.safetensors_header import Tensor
@@ -32,6 +32,13 @@ BERT = {
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
 }
+CLASSIFIER = BERT | {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "no", "1": "yes"}}
+TENSORS = {
+    "architectures": ["TensorModel"],
+    "inputs": [{"name": "x", "dtype": "Float32", "shape": [-1, 4]}],
+    "outputs": [{"name": "y", "dtype": "Float32", "shape": [-1, 2]}],
+    "layers": [{"type": "Linear", "weight": "w"}],
+}
 TEMPLATE = {"chat_template": "{{ messages }}"}
 POOLING = {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
 
@@ -43,6 +50,11 @@ def headers(shapes: Shapes, dtype: str = "BF16") -> dict[str, list[Tensor]]:
 
 LLAMA_SHAPES = llama_config.expected_shapes(llama_config.read_config(LLAMA))
 BERT_SHAPES = bert_config.expected_shapes(bert_config.read_config(BERT))
+SHAPES: dict[str, Shapes] = {
+    "BertModel": BERT_SHAPES,
+    "BertForSequenceClassification": classifier_config.expected_shapes(classifier_config.read_config(CLASSIFIER)),
+    "TensorModel": {"w": (2, 4)},
+}
 SENTENCE_MODULES = [
     {"type": "sentence_transformers.models.Transformer", "path": ""},
     {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
@@ -51,8 +63,9 @@ SENTENCE_MODULES = [
 
 def weights_of(documents: Documents) -> dict[str, list[Tensor]]:
     """Return the weights that go with the documents' architecture."""
-    bert = isinstance(documents.config, dict) and documents.config.get("architectures") == ["BertModel"]
-    return headers(BERT_SHAPES if bert else LLAMA_SHAPES)
+    named = documents.config.get("architectures") if isinstance(documents.config, dict) else None
+    architecture = named[0] if isinstance(named, list) else None
+    return headers(SHAPES.get(str(architecture), LLAMA_SHAPES))
 
 
 NAMED = {"name": "default", "template": "{{ messages }}"}
@@ -71,6 +84,8 @@ TASKS = [
         (),
         Task.EMBEDDING,
     ),
+    ("a classifier is for classification", Task.AUTO, Documents(CLASSIFIER), (), Task.CLASSIFICATION),
+    ("tensors are for themselves", Task.AUTO, Documents(TENSORS), (), Task.TENSOR),
     ("embedding may be asked for", Task.EMBEDDING, Documents(BERT), (), Task.EMBEDDING),
 ]
 
@@ -78,6 +93,13 @@ TASKS = [
 @pytest.mark.parametrize(("sentence", "asked", "documents", "paths", "task"), TASKS, ids=[case[0] for case in TASKS])
 def test_the_task(sentence: str, asked: Task, documents: Documents, paths: tuple[str, ...], task: Task) -> None:
     assert examine(asked, paths, documents, weights_of(documents)).task is task
+
+
+def test_only_a_tensor_model_says_its_inputs_and_outputs() -> None:
+    interface = examine(Task.AUTO, (), Documents(TENSORS), headers(SHAPES["TensorModel"])).interface
+    assert interface is not None
+    assert [(port.name, port.shape) for port in (*interface.inputs, *interface.outputs)] == [("x", (4,)), ("y", (2,))]
+    assert examine(Task.AUTO, (), Documents(BERT), headers(BERT_SHAPES)).interface is None
 
 
 def test_the_dtype_is_that_of_most_bytes() -> None:
@@ -97,7 +119,8 @@ REFUSED = [
     ("embeddings of a causal model", Task.EMBEDDING, Documents(LLAMA), UnsupportedArchitecture, "Chat or Completion"),
     ("chat with BERT", Task.CHAT, Documents(BERT), UnsupportedArchitecture, "supported is Embedding"),
     ("a task without engine", Task.TENSOR, Documents(BERT), UnsupportedArchitecture, "task Tensor"),
-    ("classification", Task.AUTO, architecture("BertForSequenceClassification"), UnsupportedArchitecture, "BertFor"),
+    ("answers from a text", Task.AUTO, architecture("BertForQuestionAnswering"), UnsupportedArchitecture, "BertForQ"),
+    ("chat with a classifier", Task.CHAT, Documents(CLASSIFIER), UnsupportedArchitecture, "supported is Classification"),
     ("another architecture", Task.AUTO, architecture("Qwen9ForCausalLM"), UnsupportedArchitecture, "Qwen9"),
     ("no architecture", Task.AUTO, Documents({}), InvalidModel, "architectures"),
     ("architectures that are no list", Task.AUTO, Documents({"architectures": "x"}), InvalidModel, "architectures"),

@@ -39,7 +39,10 @@ READ = {
     "a dtype": ({"dtype": Dtype.BFLOAT16}, {"dtype": Dtype.BFLOAT16}),
     "a device": ({"device": Device.GPU}, {"device": Device.GPU}),
     "a digest": ({"digest": DIGEST}, {"digest": DIGEST}),
-    "an encoder": ({"task": Task.EMBEDDING, "dtype": Dtype.FLOAT16}, {"dtype": Dtype.FLOAT16}),
+    "an encoder": (
+        {"task": Task.EMBEDDING, "dtype": Dtype.FLOAT16},
+        {"dtype": Dtype.FLOAT16, "max_batch_size": 8},
+    ),
 }
 
 
