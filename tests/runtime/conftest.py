@@ -4,6 +4,7 @@ Triton comes from its Python package into the user's cache, once. Each test proc
 """
 
 import fcntl
+import json
 import os
 import shutil
 import socket
@@ -18,9 +19,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
+from model_runtime.engines.tensor_config import read_config
 from model_runtime.repository import model_repository
 from model_runtime.serving import Serving
 from model_runtime.verify import Task
@@ -29,6 +32,8 @@ from tests.runtime.models import minilm_folder, smollm2_folder
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 90.0
+# Raise it when what is taken of Triton's package changes, so that folders already made are not taken for the new ones.
+_LAYOUT = 2
 
 
 @pytest.fixture(scope="session")
@@ -54,36 +59,62 @@ class Triton:
 
 @pytest.fixture(scope="session")
 def triton(minilm: Path, smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Triton]:
-    models = (("minilm", Task.EMBEDDING, minilm), ("smollm2", Task.CHAT, smollm2))
-    with triton_server(models, tmp_path_factory.mktemp("triton")) as started:
+    servings = (
+        serving_of("minilm", Task.EMBEDDING, minilm),
+        serving_of("smollm2", Task.CHAT, smollm2, alias="team.smollm2"),
+    )
+    with triton_with(servings, tmp_path_factory.mktemp("triton")) as started:
         yield started
+
+
+def serving_of(name: str, task: Task, weights: Path, **fields: Any) -> Serving:
+    """Return what Triton is told of a model, with fields of `Serving` as the test wants them."""
+    values = {"served_name": name, "task": task, "weights": PurePosixPath(weights)}
+    return Serving(**({"max_batch_size": 8, "max_queue_delay_microseconds": 2000} | values | fields))
 
 
 @contextmanager
 def triton_server(models: Iterable[tuple[str, Task, Path]], folder: Path) -> Iterator[Triton]:
     """Run a Triton of its own until the block ends."""
-    for name, task, weights in models:
-        serving = Serving(
-            served_name=name,
-            task=task,
-            weights=PurePosixPath(weights),
-            max_batch_size=8,
-            max_queue_delay_microseconds=2000,
-        )
-        for path, text in model_repository(serving).items():
-            (folder / "repository" / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / "repository" / path).write_text(text)
+    with triton_with([serving_of(*model) for model in models], folder) as started:
+        yield started
+
+
+@contextmanager
+def triton_with(servings: Iterable[Serving], folder: Path, *flags: str) -> Iterator[Triton]:
+    """Run a Triton of its own with flags of its own until the block ends."""
+    for serving in servings:
+        write_model(serving, folder / "repository")
+    with running_triton(folder, *flags) as started:
+        yield started
+
+
+def write_model(serving: Serving, repository: Path) -> None:
+    """Write what Triton reads of a model, as `prepare` does."""
+    interface = None
+    if serving.task is Task.TENSOR:
+        interface = read_config(json.loads((Path(serving.weights) / "config.json").read_text())).interface
+    for path, text in model_repository(serving, interface).items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text(text)
+
+
+@contextmanager
+def running_triton(folder: Path, *flags: str, addresses: list[str] | None = None) -> Iterator[Triton]:
+    """Run Triton over `repository` in the folder until the block ends; `addresses` are HTTP's, gRPC's and metrics'."""
     server = triton_folder()
-    http, grpc, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
+    http, grpc, metrics = addresses or [f"127.0.0.1:{port}" for port in free_ports(3)]
     command = [
         str(server / "bin" / "tritonserver"),
         f"--model-repository={folder / 'repository'}",
         f"--backend-directory={server / 'backends'}",
+        f"--cache-directory={server / 'caches'}",
         "--exit-timeout-secs=5",
         "--allow-gpu-metrics=false",
         *_address("http", http),
         *_address("grpc", grpc),
         *_address("metrics", metrics),
+        *flags,
     ]
     ready = f"http://{http}/v2/health/ready"
     with running(command, folder / "log", ready, _triton_environment(server)) as process:
@@ -144,7 +175,7 @@ def running(
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(url):
+    while not answers(url):
         try:
             code = process.wait(timeout=0.1)
         except subprocess.TimeoutExpired:
@@ -153,7 +184,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
             raise RuntimeError(f"{url} is not ready; exit code {code}; its log ends:\n{log.read_text()[-4000:]}")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether the URL answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return bool(response.status == 200)
@@ -183,16 +215,17 @@ def _triton_environment(server: Path) -> dict[str, str]:
 
 
 def triton_folder() -> Path:
-    """Return the folder with Triton's `bin`, `lib` and `backends`, unpacked by one process while the others wait."""
+    """Return the folder with Triton's programs and libraries, unpacked by one process while the others wait."""
     lock = REPOSITORY / "requirements" / "triton.txt"
     version = lock.read_text().split("==")[1].split()[0]
     parent = cache_folder() / "triton"
     parent.mkdir(parents=True, exist_ok=True)
     with (parent / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if not (parent / version).exists():
-            _unpack(lock, parent / version)
-    return parent / version
+        target = parent / f"{version}-{_LAYOUT}"
+        if not target.exists():
+            _unpack(lock, target)
+    return target
 
 
 def _unpack(lock: Path, target: Path) -> None:
@@ -205,6 +238,7 @@ def _unpack(lock: Path, target: Path) -> None:
         source, version = package / "pytriton" / "tritonserver", f"{sys.version_info.major}.{sys.version_info.minor}"
         shutil.copytree(source / "bin", new / "bin")
         shutil.copytree(source / "backends", new / "backends")
+        shutil.copytree(source / "caches", new / "caches")
         shutil.copytree(package / "nvidia_pytriton.libs", new / "lib")
         worker = new / "backends" / "python" / "triton_python_backend_stub"
         shutil.copyfile(source / "python_backend_stubs" / version / worker.name, worker)

@@ -61,6 +61,14 @@ def test_triton_is_told_what_the_flags_say(web: WebServer, tmp_path: Path) -> No
     }
 
 
+def test_vllm_is_given_the_verified_folder(web: WebServer, tmp_path: Path) -> None:
+    arguments = ("--engine", "vllm", "--vllm-arguments", '{"tensor_parallel_size": 2}', "--alias", "team.tiny")
+    assert run(web, tmp_path, *arguments)[0] == 0
+    written = contents(tmp_path / "repository")
+    assert json.loads(written["tiny/1/model.json"]) == {"model": str(tmp_path / "weights"), "tensor_parallel_size": 2}
+    assert set(written) == {"tiny/config.pbtxt", "tiny/1/model.json", "team.tiny/config.pbtxt", "team.tiny/1/.ensemble"}
+
+
 def test_a_restarted_container_ends_the_same(web: WebServer, tmp_path: Path) -> None:
     run(web, tmp_path)
     first = contents(tmp_path)
@@ -107,6 +115,9 @@ INVALID = [
     ("no revision", ("--revision", ""), "--revision"),
     ("a dtype that is none", ("--dtype", "float32"), "--dtype"),
     ("a queue for nobody", ("--max-queue-size", "0"), "--max-queue-size 0"),
+    ("arguments of vLLM that are no JSON", ("--engine", "vllm", "--vllm-arguments", "{x"), "--vllm-arguments"),
+    ("arguments of vLLM that are a list", ("--engine", "vllm", "--vllm-arguments", "[1]"), "--vllm-arguments"),
+    ("an alias that leaves the folder", ("--alias", "a/b"), "--alias 'a/b'"),
     ("a port that is none", ("--progress-port", "70000"), "--progress-port"),
 ]
 

@@ -9,10 +9,12 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from model_runtime.engines.device import Device
 from model_runtime.engines.dtype import Dtype
+from model_runtime.engines.tensor_config import read_config
 from model_runtime.errors import InvalidArgument
 from model_runtime.repository import model_repository
-from model_runtime.serving import Serving
+from model_runtime.serving import Engine, Serving
 from model_runtime.verify import Task
+from tests.runtime.small_models import WORDS
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -33,19 +35,27 @@ BOUNDED = {
     "max_queue_size": 64,
     "queue_timeout_microseconds": 1_500_000,
 }
+PARALLEL = {"tensor_parallel_size": 4, "pipeline_parallel_size": 2, "quantization": "awq", "max_model_len": 8192}
 GOLDENS = {
     "chat": (Task.CHAT, {}),
     "completion": (Task.COMPLETION, {}),
     "embedding": (Task.EMBEDDING, {}),
     "bounded-chat": (Task.CHAT, {**BOUNDED, "device": Device.GPU, "kv_cache_bytes": 1 << 30}),
     "bounded-embedding": (Task.EMBEDDING, {**BOUNDED, "response_cache": True}),
+    "classification": (Task.CLASSIFICATION, {}),
+    "tensor": (Task.TENSOR, {"response_cache": True, "alias": "team.words"}),
+    "aliased-chat": (Task.CHAT, {"alias": "team.smollm2"}),
+    "aliased-classification": (Task.CLASSIFICATION, {"alias": "team.smollm2"}),
+    "vllm": (Task.CHAT, {"engine": Engine.VLLM}),
+    "parallel-vllm": (Task.CHAT, {"engine": Engine.VLLM, "vllm_arguments": PARALLEL, "alias": "team.smollm2"}),
 }
 
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_the_repository_is_the_golden_one(name: str) -> None:
     task, fields = GOLDENS[name]
-    files = model_repository(serving(task, **fields))
+    interface = read_config(WORDS).interface if task is Task.TENSOR else None
+    files = model_repository(serving(task, **fields), interface)
     folder = GOLDEN / name
     if os.environ.get("NEREID_UPDATE_GOLDEN"):
         for path, text in files.items():
@@ -71,6 +81,18 @@ def test_embedding_is_batched_as_asked() -> None:
     config = parsed(Task.EMBEDDING, max_batch_size=32, max_queue_delay_microseconds=700)
     assert config.max_batch_size == 32
     assert config.dynamic_batching.max_queue_delay_microseconds == 700
+
+
+def test_an_alias_has_the_inputs_and_outputs_of_its_model() -> None:
+    files = model_repository(serving(Task.CHAT, alias="team.smollm2"))
+    model, alias = (
+        text_format.Parse(files[f"{name}/config.pbtxt"], ModelConfig()) for name in ("smollm2", "team.smollm2")
+    )
+    assert (list(alias.input), list(alias.output)) == (list(model.input), list(model.output))
+    (step,) = alias.ensemble_scheduling.step
+    assert step.model_name == "smollm2"
+    assert dict(step.input_map) == {tensor.name: tensor.name for tensor in model.input}
+    assert dict(step.output_map) == {tensor.name: tensor.name for tensor in model.output}
 
 
 def test_the_engine_bounds_generations_and_triton_the_rest() -> None:
@@ -102,6 +124,15 @@ INVALID = [
     ("a cache of nothing", {"kv_cache_bytes": 0}, "--kv-cache-bytes 0"),
     ("a cache of tokens for an encoder", {"kv_cache_bytes": 1, "task": Task.EMBEDDING}, "--kv-cache-bytes with --task"),
     ("answers of a stream kept", {"response_cache": True}, "--response-cache with --task Chat"),
+    ("an alias that leaves the folder", {"alias": "../x"}, "--alias '../x'"),
+    ("an alias that is the name", {"alias": "smollm2"}, "--alias 'smollm2': expected another name"),
+    ("vLLM's arguments for another engine", {"vllm_arguments": {}}, "--vllm-arguments with --engine torch"),
+    ("vLLM for embeddings", {"engine": Engine.VLLM, "task": Task.EMBEDDING}, "--engine vllm with --task Embedding"),
+    ("vLLM with a queue of ours", {"engine": Engine.VLLM, "max_queue_size": 1}, "expected queue, dtype and KV cache"),
+    *(
+        (f"vLLM led away by {name}", {"engine": Engine.VLLM, "vllm_arguments": {name: "x"}}, f"arguments: '{name}'")
+        for name in ("model", "tokenizer", "trust_remote_code", "hf_config_path", "download_dir")
+    ),
     ("a task that is not resolved", {"task": Task.AUTO}, "--task Auto"),
 ]
 

@@ -52,7 +52,7 @@ def test_a_wrong_text_is_refused_with_a_reason(triton: Triton, value: bytes, mes
     assert message in failure.value.message()
 
 
-async def generate(triton: Triton, prompt: str, *, stream: bool, **sampling: Any) -> list[Any]:
+async def generate(triton: Triton, prompt: str, *, stream: bool, model: str = "smollm2", **sampling: Any) -> list[Any]:
     """Return the responses, or the first error's text."""
     values = {
         "text_input": prompt.encode(),
@@ -68,7 +68,7 @@ async def generate(triton: Triton, prompt: str, *, stream: bool, **sampling: Any
         tensors[-1].set_data_from_numpy(np.array([value], dtype=np.object_ if isinstance(value, bytes) else np.bool_))
 
     async def requests() -> AsyncIterator[dict[str, Any]]:
-        yield {"model_name": "smollm2", "inputs": tensors}
+        yield {"model_name": model, "inputs": tensors}
 
     async with aio_client.InferenceServerClient(triton.grpc) as client:
         responses = []
@@ -87,6 +87,29 @@ async def test_a_stream_gives_the_answer_in_pieces(triton: Triton, smollm2: Path
     assert len(responses) == 8
     assert responses[-1].as_numpy("finish_reason")[0] == b"stop"
     assert responses[0].as_numpy("finish_reason")[0] == b"None"
+
+
+async def test_the_alias_streams_as_the_model_does(triton: Triton, smollm2: Path) -> None:
+    prompt = ReferenceChat(smollm2).prompt(QUESTION)
+    named, aliased = [
+        await generate(triton, prompt, stream=True, model=model, temperature=0) for model in ("smollm2", "team.smollm2")
+    ]
+    assert text_of(aliased) == ANSWER
+    assert len(aliased) == len(named) > 1
+    assert aliased[-1].as_numpy("finish_reason")[0] == b"stop"
+
+
+async def test_the_alias_needs_no_more_than_the_text(triton: Triton) -> None:
+    tensor = aio_client.InferInput("text_input", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([b"Once upon"], dtype=np.object_))
+
+    async def requests() -> AsyncIterator[dict[str, Any]]:
+        yield {"model_name": "team.smollm2", "inputs": [tensor]}
+
+    async with aio_client.InferenceServerClient(triton.grpc) as client:
+        (response,) = [error or result async for result, error in client.stream_infer(requests())]
+    assert text_of([response]).startswith("Once upon")
+    assert response.as_numpy("finish_reason") is None
 
 
 async def test_without_stream_there_is_one_response(triton: Triton, smollm2: Path) -> None:
