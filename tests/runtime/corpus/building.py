@@ -10,11 +10,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from model_runtime.engines import bert_config, llama_config
+from model_runtime.engines import bert_config, classifier_config, llama_config
 from model_runtime.engines.tensors import Shapes
 from tests.runtime.corpus.rows import Files
 from tests.runtime.fetch.tiny import TEMPLATE, tensor_bytes
-from tests.runtime.test_verify import BERT, LLAMA, POOLING, SENTENCE_MODULES
+from tests.runtime.test_verify import BERT, CLASSIFIER, LLAMA, POOLING, SENTENCE_MODULES, TENSORS
 
 Make = Callable[[], Files]
 Header = dict[str, Any]
@@ -60,6 +60,21 @@ def encoder() -> Files:
         "tokenizer.json": tokenizer(),
         WEIGHTS: safetensors(bert_config.expected_shapes(bert_config.read_config(BERT)), "F32"),
     }
+
+
+def classifier(**config: object) -> Files:
+    """A sequence classifier that is right in every respect; its tensors are those of two labels."""
+    shapes = classifier_config.expected_shapes(classifier_config.read_config(CLASSIFIER))
+    return {
+        "config.json": encoded(CLASSIFIER | config),
+        "tokenizer.json": tokenizer(),
+        WEIGHTS: safetensors(shapes, "F32"),
+    }
+
+
+def tensor_model(**config: object) -> Files:
+    """A model of tensors that is right in every respect: one product, and no tokenizer."""
+    return {"config.json": encoded(TENSORS | config), WEIGHTS: safetensors({"w": (2, 4)}, "F32")}
 
 
 def sharded() -> Files:

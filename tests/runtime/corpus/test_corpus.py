@@ -5,7 +5,7 @@ A row goes into the module that its reason belongs to; a new module is added to 
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from model_runtime import prepare, resolve
-from model_runtime.engines import bert, llama
+from model_runtime.engines import bert, classifier, llama, tensor_model
 from model_runtime.engines.placement import Placement
 from model_runtime.errors import ModelRuntimeError
 from model_runtime.manifest import FileEntry, Manifest
@@ -28,6 +28,7 @@ from tests.runtime.corpus import (
     of_gguf,
     of_headers,
     of_paths,
+    of_tensor_models,
     of_tensors,
     of_text,
 )
@@ -42,10 +43,18 @@ BAD = [
     *of_gguf.BAD,
     *of_headers.BAD,
     *of_paths.BAD,
+    *of_tensor_models.BAD,
     *of_tensors.BAD,
     *of_text.BAD,
 ]
-GOOD = [*good.GOOD, *of_gguf.GOOD, *of_text.GOOD]
+GOOD = [*good.GOOD, *of_gguf.GOOD, *of_tensor_models.GOOD, *of_text.GOOD]
+LOADS: Mapping[Task, Callable[[Path, Placement], object]] = {
+    Task.CHAT: llama.load,
+    Task.COMPLETION: llama.load,
+    Task.EMBEDDING: bert.load,
+    Task.CLASSIFICATION: classifier.load,
+    Task.TENSOR: tensor_model.load,
+}
 Report = tuple[int, dict[str, object]]
 CPU = Placement(torch.device("cpu"), torch.float32)
 
@@ -99,8 +108,7 @@ def test_a_good_repository_passes_both_and_is_loaded(row: Good, tmp_path: Path) 
     assert (code, prepare_code) == (0, 0), (resolved, prepared)
     assert resolved["task"] == row.task
     assert (tmp_path / "repository" / "m" / "config.pbtxt").exists()
-    load = bert.load if row.task is Task.EMBEDDING else llama.load
-    load(tmp_path / "weights", CPU)
+    LOADS[row.task](tmp_path / "weights", CPU)
 
 
 def test_the_corpus_is_as_large_as_it_should_be_and_names_each_row_once() -> None:
