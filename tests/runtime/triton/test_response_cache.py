@@ -39,12 +39,12 @@ def hits(triton: Triton, model: str) -> int:
 
 
 def infer(triton: Triton, model: str, output: str, value: str) -> Any:
-    texts = output in {"embedding", "label"}
-    array = np.array([[value.encode()]], dtype=np.object_) if texts else np.full((1, 6), len(value), np.float32)
-    tensor = grpc_client.InferInput(
-        "text_input" if texts else "features", list(array.shape), "BYTES" if texts else "FP32"
-    )
-    tensor.set_data_from_numpy(array)
+    if output == "probabilities":
+        tensor = grpc_client.InferInput("features", [1, 6], "FP32")
+        tensor.set_data_from_numpy(np.roll(np.arange(6, dtype=np.float32), len(value) % 4)[None])
+    else:
+        tensor = grpc_client.InferInput("text_input", [1, 1], "BYTES")
+        tensor.set_data_from_numpy(np.array([[value.encode()]], dtype=np.object_))
     with grpc_client.InferenceServerClient(triton.grpc) as client:
         return client.infer(model, [tensor]).as_numpy(output)
 
