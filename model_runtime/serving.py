@@ -92,10 +92,11 @@ class Serving:
             raise InvalidArgument(
                 f"--vllm-arguments: {leading_away[0]!r}: expected none: the folder --weights is served"
             )
-        bounds = (self.max_queue_size, self.queue_timeout_microseconds or None, self.kv_cache_bytes, self.dtype)
+        # Its queue has no bound of ours: --max-queue-size says nothing to it.
+        bounds = (self.queue_timeout_microseconds or None, self.kv_cache_bytes, self.dtype)
         if self.engine is Engine.VLLM and any(bound is not None for bound in bounds):
             raise InvalidArgument(
-                "--engine vllm: expected queue, dtype and KV cache in --vllm-arguments, in its own words"
+                "--engine vllm: expected no --queue-timeout-microseconds, and dtype and KV cache in --vllm-arguments"
             )
 
 

@@ -4,7 +4,8 @@
 row of `_MAKERS`; `tensor_layers` says what it may have. Called by `model_runtime.triton.tensor`.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -47,9 +48,22 @@ def load(folder: Path, placement: Placement) -> TensorModel:
     config, shapes = read_config(read_json(folder / "config.json")), stored_shapes(folder)
     check(config, shapes)
     weights = load_weights(folder, shapes, placement)
-    computes = [_MAKERS[layer.kind](layer, weights) for layer in config.layers]
-    steps = zip(config.layers, computes, _done(config), strict=True)
+    steps = zip(config.layers, _computes(config, weights), _done(config), strict=True)
     return TensorModel(config, placement, tuple(Step(*step) for step in steps), table_sizes(config, shapes))
+
+
+def _computes(config: TensorConfig, weights: dict[str, Tensor]) -> Iterator[Compute]:
+    """Yield what each layer computes, and let go of each tensor after the last layer that names it.
+
+    A layer that lays its weight out anew would else have it twice until all are made.
+    """
+    uses = Counter(name for layer in config.layers for name in layer.tensors.values())
+    for layer in config.layers:
+        yield _MAKERS[layer.kind](layer, weights)
+        uses.subtract(layer.tensors.values())
+        for name in set(layer.tensors.values()):
+            if uses[name] == 0:
+                del weights[name]
 
 
 def _done(config: TensorConfig) -> list[tuple[str, ...]]:

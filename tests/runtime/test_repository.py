@@ -128,7 +128,12 @@ INVALID = [
     ("an alias that is the name", {"alias": "smollm2"}, "--alias 'smollm2': expected another name"),
     ("vLLM's arguments for another engine", {"vllm_arguments": {}}, "--vllm-arguments with --engine torch"),
     ("vLLM for embeddings", {"engine": Engine.VLLM, "task": Task.EMBEDDING}, "--engine vllm with --task Embedding"),
-    ("vLLM with a queue of ours", {"engine": Engine.VLLM, "max_queue_size": 1}, "expected queue, dtype and KV cache"),
+    (
+        "vLLM with a timeout of ours",
+        {"engine": Engine.VLLM, "queue_timeout_microseconds": 1},
+        "--engine vllm: expected",
+    ),
+    ("vLLM with a dtype of ours", {"engine": Engine.VLLM, "dtype": Dtype.BFLOAT16}, "--engine vllm: expected"),
     *(
         (f"vLLM led away by {name}", {"engine": Engine.VLLM, "vllm_arguments": {name: "x"}}, f"arguments: '{name}'")
         for name in ("model", "tokenizer", "trust_remote_code", "hf_config_path", "download_dir")

@@ -150,6 +150,15 @@ def test_every_kind_is_tried() -> None:
     assert {kind for kind, *_ in ALONE.values()} == KINDS.keys()
 
 
+def test_two_layers_may_share_a_tensor(tmp_path: Path) -> None:
+    matrix, bias = torch.randn(3, 3), torch.randn(3)
+    layers = [{"type": "Linear", "weight": "w", "bias": "b"}, {"type": "Linear", "weight": "w"}]
+    model = make(tmp_path, layers, {"w": matrix, "b": bias}, [[3], [3]])
+    x = torch.randn(2, 3)
+    expected = (x @ matrix.T + bias) @ matrix.T
+    torch.testing.assert_close(tensor_model.run(model, {"a": x})["y"], expected, atol=1e-5, rtol=1e-5)
+
+
 def test_layers_may_be_named_or_numbered() -> None:
     config = read_config(WORDS)
     assert [layer.name for layer in config.layers][3:5] == ["layer3", "mean"]
