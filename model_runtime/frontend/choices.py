@@ -1,7 +1,7 @@
 """One or several generations for one request, and what they cost; shared by chat and text completions.
 
-`plan_choices` is pure; `run` asks Triton for all choices at once and waits, `run_stream` yields them one after the
-other, as the API allows: each piece says which choice it belongs to.
+`plan_choices` is pure. `run` asks Triton for all choices at once and waits; `run_stream` asks for all at once too and
+yields their pieces as they come: each says which choice it belongs to.
 """
 
 import asyncio
@@ -10,8 +10,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from model_runtime.frontend.schema import GenerationBody
-from model_runtime.frontend.triton_client import Delta, TritonClient
+from model_runtime.frontend.errors import InvalidRequest
+from model_runtime.frontend.triton_client import Delta, Generation, TritonClient
+
+# A request asks for no more than the engine could take at once: more could never be served, however often it came.
+MAX_GENERATIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,7 @@ class Choice:
     """One generation to run: `index` is its place in the answer."""
 
     index: int
-    prompt: str
-    sampling: dict[str, Any]
+    generation: Generation
 
 
 @dataclass(slots=True)
@@ -39,24 +41,33 @@ class Usage:
         }
 
 
-def plan_choices(prompts: Sequence[str], body: GenerationBody, length: Mapping[str, int | None]) -> list[Choice]:
-    """Return `n` choices for each prompt; with a seed each choice gets its own, so that they differ but repeat.
+def plan_choices(
+    prompts: Sequence[str],
+    per_prompt: int,
+    sampling: Mapping[str, Any],
+    *,
+    seed: int | None,
+    stream: bool,
+    timeout_seconds: float | None,
+) -> list[Choice]:
+    """Return `per_prompt` choices for each prompt; with a seed each gets its own, so that they differ but repeat.
 
-    `length` has `max_tokens`, where None goes on until the context is full, or nothing, for the engine's default.
+    Raises:
+        InvalidRequest: more choices than the engine could take at once.
+
     """
-    per_prompt = body.n or 1
+    count = len(prompts) * per_prompt
+    if count > MAX_GENERATIONS:
+        message = f"n: {per_prompt} for each of {len(prompts)} prompts; expected at most {MAX_GENERATIONS} in all"
+        raise InvalidRequest(message, param="n", code="invalid_value")
     return [
-        Choice(index=index, prompt=prompts[index // per_prompt], sampling=_sampling(body, length, index))
-        for index in range(len(prompts) * per_prompt)
+        Choice(index, Generation(prompts[index // per_prompt], _seeded(sampling, seed, index), stream, timeout_seconds))
+        for index in range(count)
     ]
 
 
-def _sampling(body: GenerationBody, length: Mapping[str, int | None], index: int) -> dict[str, Any]:
-    """Return the `sampling_parameters` of Triton's model; what the client left out has the engine's default."""
-    given = {"temperature": body.temperature, "top_p": body.top_p, "top_k": body.top_k, "stop": body.stop}
-    if body.seed is not None:
-        given["seed"] = body.seed + index
-    return {**length} | {name: value for name, value in given.items() if value is not None}
+def _seeded(sampling: Mapping[str, Any], seed: int | None, index: int) -> dict[str, Any]:
+    return {**sampling} if seed is None else {**sampling, "seed": seed + index}
 
 
 async def run(triton: TritonClient, choices: Sequence[Choice]) -> list[Delta]:
@@ -71,17 +82,42 @@ async def run(triton: TritonClient, choices: Sequence[Choice]) -> list[Delta]:
 
 async def _run_one(triton: TritonClient, choice: Choice) -> Delta:
     """Return the one response; the stream is read to its end, since cancelling one that ends can crash Triton."""
-    async with aclosing(triton.generate(choice.prompt, choice.sampling, stream=False)) as deltas:
+    async with aclosing(triton.generate(choice.generation)) as deltas:
         (delta,) = [delta async for delta in deltas]
         return delta
 
 
 async def run_stream(triton: TritonClient, choices: Sequence[Choice]) -> AsyncGenerator[tuple[int, Delta]]:
-    """Yield the pieces of all choices with their index, choice by choice."""
-    for choice in choices:
-        async with aclosing(triton.generate(choice.prompt, choice.sampling, stream=True)) as deltas:
+    """Yield the pieces of all choices with their index, as they come; the first failure cancels the rest.
+
+    A choice waits with its next piece until the one before is taken: a client that reads slowly slows the engine's
+    streams down, and costs no memory.
+    """
+    pieces: asyncio.Queue[tuple[int, Delta] | None] = asyncio.Queue(maxsize=1)
+
+    async def forward(choice: Choice) -> None:
+        async with aclosing(triton.generate(choice.generation)) as deltas:
             async for delta in deltas:
-                yield choice.index, delta
+                await pieces.put((choice.index, delta))
+
+    async def forward_all() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for choice in choices:
+                    group.create_task(forward(choice))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        finally:
+            await pieces.put(None)
+
+    running = asyncio.create_task(forward_all())
+    try:
+        while (piece := await pieces.get()) is not None:
+            yield piece
+        await running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def count_usage(deltas: Sequence[Delta], per_prompt: int) -> Usage:

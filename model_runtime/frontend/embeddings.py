@@ -1,31 +1,30 @@
-"""POST /v1/embeddings: each text is a request of its own to Triton, whose dynamic batcher puts them together."""
+"""POST /v1/embeddings."""
 
-import asyncio
 import base64
-from collections.abc import Sequence
+from functools import partial
 
 import orjson
 from aiohttp import web
 
+from model_runtime.frontend.batches import ask_all
 from model_runtime.frontend.errors import InvalidRequest
-from model_runtime.frontend.schema import EmbeddingBody, parse_body
-from model_runtime.frontend.service import SERVICE, Service
+from model_runtime.frontend.reading import read_body, read_timeout
+from model_runtime.frontend.schema.embeddings import EmbeddingBody
+from model_runtime.frontend.service import SERVICE
 from model_runtime.frontend.triton_client import Embedding
-
-# Enough to fill Triton's batches, few enough to leave room in its queue for other clients.
-MAX_IN_FLIGHT = 16
 
 
 async def embed(request: web.Request) -> web.StreamResponse:
     """Return one vector per input."""
-    service, body = request.app[SERVICE], parse_body(EmbeddingBody, await request.read())
+    service, body = request.app[SERVICE], await read_body(request, EmbeddingBody)
     service.check_model(body.model)
-    if service.task != "Embedding":
-        raise InvalidRequest(f"model: {body.model} is for the task {service.task}, not Embedding", param="model")
-    embeddings = await _embed_all(service, service.prompts.from_input(body.input, "input"))
+    service.check_task(("Embedding",))
+    timeout_seconds = read_timeout(request)
+    ask = partial(service.triton.embed, timeout_seconds=timeout_seconds)
+    embeddings = await ask_all(ask, service.texts.from_input(body.input, "input"), timeout_seconds)
     _check_dimensions(body.dimensions, embeddings[0].vector.shape[0])
     tokens = sum(embedding.tokens for embedding in embeddings)
-    service.metrics.prompt_tokens.inc(tokens)
+    service.metrics.count_tokens(tokens, 0)
     content = {
         "object": "list",
         "data": [
@@ -38,23 +37,8 @@ async def embed(request: web.Request) -> web.StreamResponse:
     return web.json_response(body=orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-async def _embed_all(service: Service, texts: Sequence[str]) -> list[Embedding]:
-    """Ask for all texts, a bounded number at a time; the first failure cancels the rest."""
-    slots = asyncio.Semaphore(MAX_IN_FLIGHT)
-
-    async def embed_one(text: str) -> Embedding:
-        async with slots:
-            return await service.triton.embed(text)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(embed_one(text)) for text in texts]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    return [task.result() for task in tasks]
-
-
 def _check_dimensions(asked: int | None, size: int) -> None:
+    """Refuse to cut vectors: a model says nowhere in its files whether the first dimensions mean something alone."""
     if asked is not None and asked != size:
         raise InvalidRequest(f"dimensions: {asked}; this model has {size}", param="dimensions", code="invalid_value")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from model_runtime.engines.tokenizer import Tokenizer, load_tokenizer
 from model_runtime.frontend.chat_template import ChatTemplate, read_template
 from model_runtime.frontend.errors import InvalidRequest
-from model_runtime.frontend.schema import Message
+from model_runtime.frontend.schema.fields import Message
 
 Input = str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]]
 

@@ -1,6 +1,6 @@
 """The frontend's side of Triton: requests as tensors, answers as values, failures as API errors.
 
-The only module of the frontend that opens sockets to Triton. Closing the iterator of `generate` cancels the request.
+The only module that opens sockets to Triton's gRPC port. Closing the iterator of `generate` cancels the request.
 """
 
 import asyncio
@@ -14,8 +14,10 @@ import orjson
 from tritonclient.grpc import aio as triton
 from tritonclient.utils import InferenceServerException
 
-from model_runtime.engines.errors import parse_invalid_request
-from model_runtime.frontend.errors import ApiError, EngineFailed, InvalidRequest, Overloaded, Unavailable
+from model_runtime.frontend.errors import ApiError
+from model_runtime.frontend.logprobs import Position, read_logprobs
+from model_runtime.frontend.readiness import LoadedModel
+from model_runtime.frontend.triton_errors import status_of, to_api_error
 
 # Triton's container starts anew in seconds; by default the channel would look for it only every two minutes then.
 _CHANNEL_OPTIONS = (
@@ -24,25 +26,48 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
 
-# The scheduler's words, and Triton's when the model is not there or the server is about to end.
-_UNAVAILABLE_WORDS = ("already waiting", "queue size", "unknown model", "not ready", "stopped accepting", "stopping")
+# How long after a request's deadline the engine may still say so; cancelling a stream just as it ends can crash Triton.
+_LATE_SECONDS = 2.0
+_DIGEST_PARAMETER = "digest"
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One text to continue. `timeout_seconds` is the client's own deadline, counted from when it is sent."""
+
+    prompt: str
+    sampling: dict[str, Any]
+    stream: bool  # in pieces, else one response in all
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One response of a generation; token counts are those of this response."""
+    """One response of a generation; token counts are those of this response, and so are the logprobs."""
 
     text: str
     finish_reason: str | None
     prompt_tokens: int
     completion_tokens: int
+    logprobs: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
     """The vector of a text, and how many tokens the text had."""
 
-    vector: np.ndarray[Any, np.dtype[np.float32]]
+    vector: Floats
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The probability of each label for a text, the name of the likeliest, and how many tokens the text had."""
+
+    probabilities: Floats
+    label: str
     tokens: int
 
 
@@ -57,37 +82,59 @@ class TritonClient:
         """Close the channel."""
         await self._client.close()
 
-    async def is_ready(self, timeout_seconds: float) -> bool:
-        """Say whether Triton answers and has loaded the model."""
+    async def loaded_model(self, timeout_seconds: float) -> LoadedModel | None:
+        """Return what Triton has loaded under the model's name, None if nothing; ApiError when it does not answer."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                return bool(await self._client.is_model_ready(self._model))
-        except (InferenceServerException, TimeoutError):
-            return False
-
-    async def embed(self, text: str) -> Embedding:
-        """Return the embedding of one text; Triton's dynamic batcher puts concurrent ones together."""
-        try:
-            result = await self._client.infer(self._model, [_tensor("text_input", [[text.encode()]], "BYTES")])
+                if not await self._client.is_model_ready(self._model):
+                    return None
+                answer = await self._client.get_model_config(self._model)
         except InferenceServerException as error:
-            raise to_api_error(str(error.status()).removeprefix("StatusCode."), error.message()) from error
-        return Embedding(
-            vector=result.as_numpy("embedding")[0], tokens=int(result.as_numpy("num_input_tokens").reshape(-1)[0])
+            raise _failure(error) from error
+        except TimeoutError as error:
+            raise to_api_error("UNAVAILABLE", f"silent for {timeout_seconds:g} s") from error
+        parameters = answer.config.parameters
+        return LoadedModel(parameters[_DIGEST_PARAMETER].string_value if _DIGEST_PARAMETER in parameters else None)
+
+    async def embed(self, text: str, timeout_seconds: float | None) -> Embedding:
+        """Return the embedding of one text; Triton's dynamic batcher puts concurrent ones together.
+
+        The timeout tells Triton how long the text may wait in its queue.
+        """
+        result = await self._infer(text, timeout_seconds)
+        return Embedding(vector=result.as_numpy("embedding")[0], tokens=_count(result))
+
+    async def classify(self, text: str, timeout_seconds: float | None) -> Classification:
+        """Return how likely each label is for one text, batched in the same way."""
+        result = await self._infer(text, timeout_seconds)
+        return Classification(
+            probabilities=result.as_numpy("probabilities")[0],
+            label=result.as_numpy("label").reshape(-1)[0].decode(),
+            tokens=_count(result),
         )
 
-    async def generate(self, prompt: str, sampling: dict[str, Any], *, stream: bool) -> AsyncGenerator[Delta]:
-        """Yield the responses of a generation: pieces of text with `stream`, else one response in all."""
+    async def _infer(self, text: str, timeout_seconds: float | None) -> Any:  # noqa: ANN401 - tritonclient has no types
+        tensor = _tensor("text_input", [[text.encode()]], "BYTES")
+        try:
+            return await self._client.infer(self._model, [tensor], timeout=_microseconds(timeout_seconds))
+        except InferenceServerException as error:
+            raise _failure(error) from error
+
+    async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
+        """Yield the responses of a generation: pieces of text, or one response in all."""
         # Without Triton's option `triton_grpc_error`: a stream that ends by a status code can crash the server.
-        call = self._client.stream_infer(_once(_request(self._model, prompt, sampling, stream)))
+        call = self._client.stream_infer(_once(_request(self._model, generation)))
         failure = None
         try:
-            async for result, error in call:
+            async for result, error in _until(call, generation.timeout_seconds):
                 if error is not None:
                     failure = failure or to_api_error(status_of(error.message()), error.message())
                 else:
                     yield _delta(result)
         except grpc.aio.AioRpcError as error:
             raise to_api_error(error.code().name, error.details() or "") from error
+        except TimeoutError as error:
+            raise to_api_error("DEADLINE_EXCEEDED", f"nothing after {generation.timeout_seconds:g} s") from error
         finally:
             # Nothing to do for a stream that has ended; one that ends just now must not be cancelled.
             call.cancel()
@@ -95,16 +142,39 @@ class TritonClient:
             raise failure
 
 
-def _request(model: str, prompt: str, sampling: dict[str, Any], stream: bool) -> dict[str, Any]:  # noqa: FBT001
-    flags = {"exclude_input_in_output": True, "stream": stream, "return_finish_reason": True}
+async def _until(call: AsyncIterator[Any], seconds: float | None) -> AsyncIterator[Any]:
+    """Yield what the call yields; TimeoutError when it goes on for too long after its deadline."""
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds + _LATE_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                item = await anext(call)
+        except StopAsyncIteration:
+            return
+        yield item
+
+
+def _failure(error: InferenceServerException) -> ApiError:
+    return to_api_error(str(error.status()).removeprefix("StatusCode."), str(error.message()))
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1_000_000)
+
+
+def _request(model: str, generation: Generation) -> dict[str, Any]:
+    flags = {"exclude_input_in_output": True, "stream": generation.stream, "return_finish_reason": True}
     flags |= {"return_num_input_tokens": True, "return_num_output_tokens": True}
+    if "logprobs" in generation.sampling:
+        flags["return_logprobs"] = True
     return {
         "model_name": model,
         "inputs": [
-            _tensor("text_input", [prompt.encode()], "BYTES"),
-            _tensor("sampling_parameters", [orjson.dumps(sampling)], "BYTES"),
+            _tensor("text_input", [generation.prompt.encode()], "BYTES"),
+            _tensor("sampling_parameters", [orjson.dumps(generation.sampling)], "BYTES"),
             *(_tensor(name, [value], "BOOL") for name, value in flags.items()),
         ],
+        "timeout": _microseconds(generation.timeout_seconds),
     }
 
 
@@ -121,36 +191,15 @@ async def _once(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
 
 def _delta(result: Any) -> Delta:  # noqa: ANN401 - tritonclient has no types
     reason = result.as_numpy("finish_reason")[0].decode()
+    logprobs = result.as_numpy("logprobs")
     return Delta(
         text=result.as_numpy("text_output")[0].decode(),
         finish_reason=None if reason == "None" else reason,
         prompt_tokens=int(result.as_numpy("num_input_tokens")[0]),
         completion_tokens=int(result.as_numpy("num_output_tokens")[0]),
+        logprobs=read_logprobs(logprobs[0]) if logprobs is not None and logprobs.size else (),
     )
 
 
-def status_of(message: str) -> str:
-    """Return the gRPC status that the text of a failure in a stream stands for; the text is all that Triton sends."""
-    if parse_invalid_request(message):
-        return "INVALID_ARGUMENT"
-    if any(words in message for words in _UNAVAILABLE_WORDS):
-        return "UNAVAILABLE"
-    return "INTERNAL"
-
-
-def to_api_error(status: str, message: str) -> ApiError:
-    """Return the API's error for a gRPC status and its text."""
-    match status:
-        case "INVALID_ARGUMENT":
-            field, text, code = parse_invalid_request(message) or (None, message, None)
-            named = f"{field}: {text}" if field and field != "text_input" else text
-            return InvalidRequest(named, param=field, code=code)
-        case "UNAVAILABLE" if "waiting" in message or "queue size" in message:
-            return Overloaded(message, code="overloaded")
-        case "UNAVAILABLE" | "NOT_FOUND" | "DEADLINE_EXCEEDED":
-            return Unavailable(f"the model does not answer: {message}", code="unavailable")
-        case "INTERNAL" if "Stub process" in message:
-            # The backend's process has died; Triton's container is about to start anew.
-            return Unavailable(f"the model does not answer: {message}", code="unavailable")
-        case _:
-            return EngineFailed(message)
+def _count(result: Any) -> int:  # noqa: ANN401 - tritonclient has no types
+    return int(result.as_numpy("num_input_tokens").reshape(-1)[0])

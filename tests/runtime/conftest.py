@@ -143,14 +143,16 @@ def embedding_frontend(triton: Triton, minilm: Path, tmp_path_factory: pytest.Te
 
 
 @contextmanager
-def frontend(triton: str, task: str, name: str, weights: Path, folder: Path) -> Iterator[Frontend]:
-    """Run a frontend of its own until the block ends."""
+def frontend(
+    triton: str, task: str, name: str, weights: Path, folder: Path, *flags: str, begins_at: str = "/readyz"
+) -> Iterator[Frontend]:
+    """Run a frontend of its own until the block ends, which begins when the path answers 200."""
     (port,) = free_ports(1)
     url, log = f"http://127.0.0.1:{port}", folder / "termination-log"
     command = [sys.executable, "-m", "model_runtime.frontend", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--task", task, "--served-name", name, "--weights", str(weights)]
-    command += ["--triton", triton, "--termination-log", str(log)]
-    with running(command, folder / "log", f"{url}/readyz", dict(os.environ)) as process:
+    command += ["--triton", triton, "--termination-log", str(log), *flags]
+    with running(command, folder / "log", f"{url}{begins_at}", dict(os.environ)) as process:
         yield Frontend(url=url, pid=process.pid, termination_log=log)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from model_runtime.engines.errors import InvalidModelError
-from model_runtime.frontend.app import MAX_BODY_BYTES
 from model_runtime.frontend.chat_template import ChatTemplate, read_template
 from model_runtime.frontend.errors import InvalidRequest
+from model_runtime.frontend.middleware import MAX_BODY_BYTES
 from model_runtime.frontend.prompts import Prompts, load_prompts
-from model_runtime.frontend.schema import Message
+from model_runtime.frontend.schema.fields import Message
 from model_runtime.verify import has_chat_template
 from tests.runtime.reference import ReferenceChat
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,7 +110,7 @@ def test_embeddings_are_those_of_the_reference_in_both_encodings(embedding: open
         pytest.param({"n": 9}, (400, "n", "invalid_value"), id="more choices than the limit"),
         pytest.param({"max_tokens": 9000}, (400, "max_tokens", "context_length_exceeded"), id="too many tokens asked"),
         pytest.param({"extra_body": {"beams": 4}}, (400, "beams", "unsupported_parameter"), id="an unknown field"),
-        pytest.param({"logprobs": True}, (400, "logprobs", "unsupported_value"), id="a value that is not served"),
+        pytest.param({"tools": [{}]}, (400, "tools", "unsupported_value"), id="a value that is not served"),
         pytest.param(
             {"messages": [{"role": "user", "content": "hi " * 9000}]},
             (400, "messages", "context_length_exceeded"),
@@ -119,7 +118,7 @@ def test_embeddings_are_those_of_the_reference_in_both_encodings(embedding: open
         ),
         pytest.param(
             {"messages": [{"role": "user", "content": "x" * 5_000_000}]},
-            (413, None, None),
+            (413, None, "request_entity_too_large"),
             id="a body beyond the limit",
         ),
     ],
@@ -132,15 +131,6 @@ def test_a_wrong_request_is_refused_in_openais_form(
         chat.chat.completions.create(**({"model": "smollm2", "messages": QUESTION, "stream": stream} | change))
     assert (failure.value.status_code, failure.value.param, failure.value.code) == expected
     assert failure.value.type == "invalid_request_error"
-
-
-def test_broken_json_is_refused(chat_frontend: Frontend) -> None:
-    request = urllib.request.Request(f"{chat_frontend.url}/v1/chat/completions", data=b"{")
-    with pytest.raises(urllib.error.HTTPError) as failure:
-        urllib.request.urlopen(request, timeout=10)
-    with failure.value as answer:
-        assert answer.code == 400
-        assert b'"invalid_json"' in answer.read()
 
 
 def test_a_client_that_hangs_up_frees_the_engine(chat: openai.OpenAI, triton: Triton) -> None:

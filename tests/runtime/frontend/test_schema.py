@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 
 from model_runtime.frontend.errors import InvalidRequest
-from model_runtime.frontend.schema import ChatBody, CompletionBody, EmbeddingBody, GenerationBody, parse_body
+from model_runtime.frontend.schema.body import parse_body
+from model_runtime.frontend.schema.chat import ChatBody
+from model_runtime.frontend.schema.completions import CompletionBody
+from model_runtime.frontend.schema.embeddings import EmbeddingBody
+from model_runtime.frontend.schema.generation import GenerationBody
 
 USER = {"role": "user", "content": "Hi"}
 MINIMAL: dict[type[Any], dict[str, Any]] = {
@@ -70,23 +74,48 @@ def test_the_content_of_a_turn(sentence: str, message: dict[str, Any], content: 
     assert parse(ChatBody, {"messages": [message]}).messages[0].content == content
 
 
+MISSING = "missing_required_parameter"
+
+
+def schema_of(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+
+
 IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}
 REFUSED = [
     (ChatBody, {"audio": {"voice": "a"}}, "audio", "unsupported_value"),
     (ChatBody, {"beams": 4}, "beams", "unsupported_parameter"),
-    (ChatBody, {"logit_bias": {"5": 1}}, "logit_bias", "unsupported_value"),
-    (ChatBody, {"logprobs": True}, "logprobs", "unsupported_value"),
+    (ChatBody, {"frequency_penalty": -2.5}, "frequency_penalty", "invalid_value"),
+    (ChatBody, {"logit_bias": {"5": 101}}, "logit_bias.5", "invalid_value"),
+    (ChatBody, {"logit_bias": {"Paris": 1}}, "logit_bias.Paris", "invalid_value"),
+    (ChatBody, {"logit_bias": {str(token): 1 for token in range(1025)}}, "logit_bias", "invalid_value"),
+    (ChatBody, {"logprobs": 1}, "logprobs", "invalid_value"),
+    (ChatBody, {"top_logprobs": 21}, "top_logprobs", "invalid_value"),
+    (ChatBody, {"repetition_penalty": 0}, "repetition_penalty", "invalid_value"),
+    (ChatBody, {"min_p": 1.5}, "min_p", "invalid_value"),
+    (ChatBody, {"min_tokens": -1}, "min_tokens", "invalid_value"),
+    (ChatBody, {"stop": ["word"] * 10_000}, "stop", "invalid_value"),
+    (ChatBody, {"stop": ["a", ""]}, "stop.1", "invalid_value"),
+    (ChatBody, {"stop_token_ids": [-1]}, "stop_token_ids.0", "invalid_value"),
     (ChatBody, {"messages": [IMAGE]}, "messages.0.content", "invalid_value"),
     (ChatBody, {"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role", "invalid_value"),
     (ChatBody, {"messages": [{"role": "user", "content": None}]}, "messages.0.content", "invalid_value"),
     (ChatBody, {"messages": [{"role": "user"}]}, "messages.0.content", "invalid_value"),
-    (ChatBody, {"presence_penalty": 0.5}, "presence_penalty", "unsupported_value"),
-    (ChatBody, {"response_format": {"type": "json_object"}}, "response_format", "unsupported_value"),
+    (ChatBody, {"presence_penalty": "high"}, "presence_penalty", "invalid_value"),
+    (ChatBody, {"response_format": {"type": "xml"}}, "response_format", "invalid_value"),
+    (ChatBody, {"response_format": {"type": "json_schema"}}, "response_format.json_schema", MISSING),
+    (
+        ChatBody,
+        {"response_format": schema_of({"a": "x" * 70_000})},
+        "response_format.json_schema.schema",
+        "invalid_value",
+    ),
+    (ChatBody, {"response_format": schema_of({"a": 10**30})}, "response_format.json_schema.schema", "invalid_value"),
     (ChatBody, {"tool_choice": "required"}, "tool_choice", "unsupported_value"),
     (ChatBody, {"tools": [{"type": "function"}]}, "tools", "unsupported_value"),
     (CompletionBody, {"best_of": 3}, "best_of", "unsupported_value"),
-    (CompletionBody, {"echo": True}, "echo", "unsupported_value"),
-    (CompletionBody, {"logprobs": 0}, "logprobs", "unsupported_value"),
+    (CompletionBody, {"echo": "yes"}, "echo", "invalid_value"),
+    (CompletionBody, {"logprobs": 21}, "logprobs", "invalid_value"),
     (CompletionBody, {"prompt": 5}, "prompt", "invalid_value"),
     (CompletionBody, {"prompt": ["a", ""]}, "prompt.1", "invalid_value"),
     (CompletionBody, {"prompt": [-1]}, "prompt.0", "invalid_value"),

@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 from tritonclient.grpc import aio
 
-from model_runtime.frontend.errors import ApiError, EngineFailed, InvalidRequest, Overloaded, Unavailable
-from model_runtime.frontend.triton_client import TritonClient, status_of, to_api_error
+from model_runtime.frontend.errors import (
+    ApiError,
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    Overloaded,
+    Unavailable,
+)
+from model_runtime.frontend.triton_client import TritonClient
+from model_runtime.frontend.triton_errors import status_of, to_api_error
 
 FAILURES: list[tuple[str, str, type[ApiError]]] = [
     ("INVALID_ARGUMENT", "temperature: -1 is wrong: no [invalid_value]", InvalidRequest),
@@ -16,6 +24,8 @@ FAILURES: list[tuple[str, str, type[ApiError]]] = [
     ("UNAVAILABLE", "failed to connect to all addresses", Unavailable),
     ("NOT_FOUND", "Request for unknown model", Unavailable),
     ("INTERNAL", "Stub process 'smollm2_0_0' is not healthy.", Unavailable),
+    ("UNAVAILABLE", "Request timeout expired", Overloaded),
+    ("DEADLINE_EXCEEDED", "Deadline Exceeded", DeadlineExceeded),
     ("INTERNAL", "the engine failed: out of memory", EngineFailed),
 ]
 
@@ -39,6 +49,7 @@ def test_the_channel_looks_for_a_restarted_triton_every_other_second(monkeypatch
         ("max_tokens: 9 is wrong: too many [context_length_exceeded]", "INVALID_ARGUMENT"),
         ("64 requests are already waiting; try again later", "UNAVAILABLE"),
         ("Request for unknown model: 'm' is not found", "UNAVAILABLE"),
+        ("the request ended at its deadline", "DEADLINE_EXCEEDED"),
         ("the engine failed: out of memory", "INTERNAL"),
     ],
 )
