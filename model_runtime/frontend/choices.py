@@ -59,7 +59,7 @@ def plan_choices(
     count = len(prompts) * per_prompt
     if count > MAX_GENERATIONS:
         message = f"n: {per_prompt} for each of {len(prompts)} prompts; expected at most {MAX_GENERATIONS} in all"
-        raise InvalidRequest(message, param="n", code="invalid_value")
+        raise InvalidRequest(message, param="n")
     return [
         Choice(index, Generation(prompts[index // per_prompt], _seeded(sampling, seed, index), stream, timeout_seconds))
         for index in range(count)
@@ -93,7 +93,7 @@ async def run_stream(triton: TritonClient, choices: Sequence[Choice]) -> AsyncGe
     A choice waits with its next piece until the one before is taken: a client that reads slowly slows the engine's
     streams down, and costs no memory.
     """
-    pieces: asyncio.Queue[tuple[int, Delta] | None] = asyncio.Queue(maxsize=1)
+    pieces: asyncio.Queue[tuple[int, Delta] | Exception | None] = asyncio.Queue(maxsize=1)
 
     async def forward(choice: Choice) -> None:
         async with aclosing(triton.generate(choice.generation)) as deltas:
@@ -106,15 +106,16 @@ async def run_stream(triton: TritonClient, choices: Sequence[Choice]) -> AsyncGe
                 for choice in choices:
                     group.create_task(forward(choice))
         except ExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
-        finally:
+            await pieces.put(failures.exceptions[0])
+        else:
             await pieces.put(None)
 
     running = asyncio.create_task(forward_all())
     try:
         while (piece := await pieces.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
             yield piece
-        await running
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -29,7 +29,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     service, body = request.app[SERVICE], await read_body(request, ChatBody)
     _check(service, body)
     if body.top_logprobs and not body.logprobs:
-        raise InvalidRequest("top_logprobs: only with logprobs: true", param="top_logprobs", code="invalid_value")
+        raise InvalidRequest("top_logprobs: only with logprobs: true", param="top_logprobs")
     likely = (body.top_logprobs or 0) if body.logprobs else None
     prompts = [await service.texts.from_messages(body.messages)]
     length = {"max_tokens": body.max_completion_tokens or body.max_tokens}
@@ -52,7 +52,7 @@ def _check(service: Service, body: GenerationBody) -> None:
     service.check_model(body.model)
     service.check_task(_TASKS)
     if body.stream_options is not None and not body.stream:
-        raise InvalidRequest("stream_options: only with stream: true", param="stream_options", code="invalid_value")
+        raise InvalidRequest("stream_options: only with stream: true", param="stream_options")
 
 
 def _plan(

@@ -40,7 +40,7 @@ async def embed(request: web.Request) -> web.StreamResponse:
 def _check_dimensions(asked: int | None, size: int) -> None:
     """Refuse to cut vectors: a model says nowhere in its files whether the first dimensions mean something alone."""
     if asked is not None and asked != size:
-        raise InvalidRequest(f"dimensions: {asked}; this model has {size}", param="dimensions", code="invalid_value")
+        raise InvalidRequest(f"dimensions: {asked}; this model has {size}", param="dimensions")
 
 
 def _encode(embedding: Embedding, encoding: str | None) -> object:

@@ -24,13 +24,14 @@ class ApiError(Exception):
 
     status = 500
     kind = "server_error"
+    default_code: ClassVar[str | None] = None
     headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
-        self.code = code
+        self.code = code or self.default_code
 
 
 class InvalidRequest(ApiError):  # noqa: N818 - reads as the answer it is, like those below
@@ -38,6 +39,7 @@ class InvalidRequest(ApiError):  # noqa: N818 - reads as the answer it is, like 
 
     status = 400
     kind = "invalid_request_error"
+    default_code: ClassVar[str | None] = "invalid_value"
 
 
 class ModelNotFound(InvalidRequest):

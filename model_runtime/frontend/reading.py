@@ -55,5 +55,5 @@ def read_timeout(request: web.Request) -> float | None:
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > 9 or not 1 <= int(text) <= MAX_TIMEOUT_MS:
         message = f"{TIMEOUT_HEADER}: {text[:80]!r}; expected whole milliseconds from 1 to {MAX_TIMEOUT_MS}"
-        raise InvalidRequest(message, param=TIMEOUT_HEADER, code="invalid_value")
+        raise InvalidRequest(message, param=TIMEOUT_HEADER)
     return int(text) / 1000

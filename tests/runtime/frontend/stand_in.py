@@ -71,6 +71,7 @@ class StandIn:
     seen: list[Seen] = field(default_factory=list)
     running: int = 0
     cancelled: int = 0
+    sent: int = 0  # pieces of streams
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hold(self) -> None:
@@ -81,7 +82,7 @@ class StandIn:
 
     def reset(self) -> None:
         """Forget what an earlier test said and saw."""
-        self.script, self.cancelled = Script(), 0
+        self.script, self.cancelled, self.sent = Script(), 0, 0
         self.seen.clear()
         self.release()
 
@@ -144,6 +145,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
             yield _piece(seen, (whole, sum(tokens for _, tokens, _ in script.pieces), entries), "stop")
             return
         for number, piece in enumerate(script.pieces, start=1):
+            self._state.sent += 1
             yield _piece(seen, piece, "stop" if number == len(script.pieces) else "None")
             if number == 1 and script.fails_late is not None:
                 yield service_pb2.ModelStreamInferResponse(error_message=script.fails_late)
