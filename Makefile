@@ -46,8 +46,8 @@ test-e2e: venv ## End-to-end tests on a real Kubernetes
 test-faults: venv ## Kills, cuts and contradictions between operators and a real API server
 	$(call faults,not soak,-n 4 --dist loadgroup)
 
-soak: venv ## The long tests: a million inputs to each parser of headers, every kill, twenty stops of 30 s, a thousand changes of specs, fifty on real pods
-	pytest tests/fuzz -m soak
+soak: venv ## The long tests: a million inputs to each parser of headers, thousands of generated requests, a thousand streams, every kill, twenty stops of 30 s, a thousand changes of specs, fifty on real pods
+	pytest tests/fuzz tests/runtime -m soak
 	$(call faults,soak)
 	$(call e2e,soak)
 

@@ -19,6 +19,8 @@ MAX_SCHEMA_BYTES = 64 * 1024
 
 Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 Bias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+# In the API's document: no other names than those of the pattern.
+_NO_OTHERS: dict[str, Any] = {"additionalProperties": False}
 TokenText = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH)]
 _STOP = WithJsonSchema(
@@ -118,7 +120,7 @@ class GenerationBody(Body):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[dict[TokenText, Bias], Field(max_length=MAX_BIASED_TOKENS)] | None = None
+    logit_bias: Annotated[dict[TokenText, Bias], Field(max_length=MAX_BIASED_TOKENS, json_schema_extra=_NO_OTHERS)] | None = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63 - MAX_CHOICES * MAX_PROMPTS)] | None = None
     stop: Annotated[Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None, BeforeValidator(as_list), _STOP] = None
