@@ -12,7 +12,7 @@ from model_runtime.frontend.schema.fields import MAX_PROMPTS, TokenId, as_list
 MAX_CHOICES = 8
 MAX_STOPS = 16
 MAX_STOP_LENGTH = 256
-MAX_STOP_TOKENS = 128
+MAX_STOP_TOKENS = 64
 MAX_BIASED_TOKENS = 1024
 MAX_LOGPROBS = 20
 MAX_SCHEMA_BYTES = 64 * 1024
@@ -120,7 +120,9 @@ class GenerationBody(Body):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[dict[TokenText, Bias], Field(max_length=MAX_BIASED_TOKENS, json_schema_extra=_NO_OTHERS)] | None = None
+    logit_bias: (
+        Annotated[dict[TokenText, Bias], Field(max_length=MAX_BIASED_TOKENS, json_schema_extra=_NO_OTHERS)] | None
+    ) = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63 - MAX_CHOICES * MAX_PROMPTS)] | None = None
     stop: Annotated[Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None, BeforeValidator(as_list), _STOP] = None

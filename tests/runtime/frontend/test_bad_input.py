@@ -146,7 +146,7 @@ BAD: list[tuple[str, str, bytes, int, str | None, str, str]] = [
         400,
         "stop_token_ids",
         "invalid_value",
-        "at most 128",
+        "at most 64",
     ),
     ("too many choices", CHAT, chat(n=9), 400, "n", "invalid_value", "less than or equal to 8"),
     ("too many choices of prompts", TEXT, text(prompt=["a"] * 9, n=8), 400, "n", "invalid_value", "at most 64"),

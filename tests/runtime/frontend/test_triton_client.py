@@ -26,6 +26,10 @@ FAILURES: list[tuple[str, str, type[ApiError]]] = [
     ("INTERNAL", "Stub process 'smollm2_0_0' is not healthy.", Unavailable),
     ("UNAVAILABLE", "Request timeout expired", Overloaded),
     ("DEADLINE_EXCEEDED", "Deadline Exceeded", DeadlineExceeded),
+    ("UNAVAILABLE", "the request's deadline is over", DeadlineExceeded),
+    ("UNAVAILABLE", "the request's deadline for waiting is over", Overloaded),
+    ("UNAVAILABLE", "the memory does not suffice for this request: send less at a time", Overloaded),
+    ("UNAVAILABLE", "the engine has ended; the server is about to start anew", Unavailable),
     ("INTERNAL", "the engine failed: out of memory", EngineFailed),
 ]
 
@@ -49,7 +53,9 @@ def test_the_channel_looks_for_a_restarted_triton_every_other_second(monkeypatch
         ("max_tokens: 9 is wrong: too many [context_length_exceeded]", "INVALID_ARGUMENT"),
         ("64 requests are already waiting; try again later", "UNAVAILABLE"),
         ("Request for unknown model: 'm' is not found", "UNAVAILABLE"),
-        ("the request ended at its deadline", "DEADLINE_EXCEEDED"),
+        ("the request's deadline is over", "DEADLINE_EXCEEDED"),
+        ("the request's deadline for waiting is over", "UNAVAILABLE"),
+        ("the engine has ended; the server is about to start anew", "UNAVAILABLE"),
         ("the engine failed: out of memory", "INTERNAL"),
     ],
 )
