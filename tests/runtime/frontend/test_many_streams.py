@@ -1,7 +1,9 @@
 """Many streams at once through one frontend: each ends as it should, and the frontend's memory stays small."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -25,25 +27,26 @@ def peak_kib(pid: int) -> int:
     return int(line.split()[1])
 
 
-async def read_stream(session: aiohttp.ClientSession, url: str) -> str:
+async def read_stream(session: aiohttp.ClientSession, url: str, body: dict[str, Any], tokens: int) -> str:
     """Return the text of one stream; an AssertionError says how it ended wrongly."""
-    async with session.post(f"{url}/v1/completions", json=BODY) as answer:
+    async with session.post(f"{url}/v1/completions", json=body) as answer:
         assert answer.status == 200, await answer.text()
         events = [line.removeprefix(b"data: ").strip() async for line in answer.content if line.startswith(b"data: ")]
     *chunks, usage, done = events
     assert done == b"[DONE]"
-    assert orjson.loads(usage)["usage"]["completion_tokens"] == len(PIECES)
-    assert orjson.loads(chunks[-1])["choices"][0]["finish_reason"] == "stop"
+    assert orjson.loads(usage)["usage"]["completion_tokens"] == tokens
+    assert orjson.loads(chunks[-1])["choices"][0]["finish_reason"] is not None
     return "".join(orjson.loads(chunk)["choices"][0]["text"] for chunk in chunks)
 
 
-async def read_all(served: Frontend, stand_in: StandIn, count: int) -> list[str]:
-    """Begin all streams, let them go on when all have begun, and return their texts."""
+async def read_streams(
+    served: Frontend, count: int, body: dict[str, Any], tokens: int, begun: Callable[[], None]
+) -> list[str]:
+    """Ask for all streams at once and return their texts; `begun` waits in a thread until they have begun."""
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=500)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        readers = [asyncio.create_task(read_stream(session, served.url)) for _ in range(count)]
-        await asyncio.to_thread(wait_for, f"{count} streams at once", lambda: stand_in.running == count, seconds=300)
-        stand_in.release()
+        readers = [asyncio.create_task(read_stream(session, served.url, body, tokens)) for _ in range(count)]
+        await asyncio.to_thread(begun)
         return await asyncio.gather(*readers)
 
 
@@ -55,7 +58,12 @@ async def test_no_stream_is_lost_and_memory_stays_bounded(
         stand_in.script = Script(pieces=PIECES)
         before = peak_kib(served.pid)
         stand_in.hold()
-        texts = await read_all(served, stand_in, count)
+
+        def all_at_once() -> None:
+            wait_for(f"{count} streams at once", lambda: stand_in.running == count, seconds=300)
+            stand_in.release()
+
+        texts = await read_streams(served, count, BODY, len(PIECES), all_at_once)
         assert texts == [TEXT] * count
         assert stand_in.cancelled == 0
         grown = peak_kib(served.pid) - before
