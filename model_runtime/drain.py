@@ -4,7 +4,7 @@
                forget the pod, SIGUSR2: new requests get a 503 that names the drain. Ends when nothing is in flight.
     triton     waits for the grace, then until nobody listens on the frontend's port: it has answered all it had.
 
-Both end after `--seconds` at the latest, counted from their start, and need neither the operator nor Kubernetes' API.
+Both end `--seconds` after the grace at the latest, and need neither the operator nor Kubernetes' API.
 The frontend is found among the processes of the container, not by asking the network. Imports little, to start at once.
 Exit code 0, or 1 with a line on stderr when there is no frontend to drain.
 """
@@ -36,12 +36,11 @@ def main(argv: Sequence[str]) -> int:
     triton.add_argument("--frontend-port", dest="port", type=int, required=True)
     for command in (frontend, triton):
         command.add_argument("--grace-seconds", type=float, required=True, help="until Services have forgotten the pod")
-        command.add_argument("--seconds", type=float, required=True, help="the longest time in all")
+        command.add_argument("--seconds", type=float, required=True, help="the longest time after the grace")
     arguments = parser.parse_args(argv)
-    ends = time.monotonic() + arguments.seconds
-    if arguments.container == "triton":
-        return drain_triton(arguments.port, min(arguments.grace_seconds, arguments.seconds), ends)
-    return drain_frontend(arguments.port, min(arguments.grace_seconds, arguments.seconds), ends)
+    ends = time.monotonic() + arguments.grace_seconds + arguments.seconds
+    drain = drain_triton if arguments.container == "triton" else drain_frontend
+    return drain(arguments.port, arguments.grace_seconds, ends)
 
 
 def drain_frontend(port: int, grace_seconds: float, ends: float) -> int:
