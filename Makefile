@@ -85,7 +85,7 @@ generate: venv ## The CRDs from the pydantic models, here and in the chart
 lock: venv ## Pin the newest allowed versions
 	$(LOCK) -U --all-extras $(addprefix --find-links ,$(WHEELS)) --no-emit-package torch pyproject.toml -o requirements/dev.txt
 	for extra in operator runtime; do $(LOCK) --extra $$extra -c requirements/dev.txt $(addprefix --find-links ,$(WHEELS)) --no-emit-package torch pyproject.toml -o requirements/$$extra.txt; done
-	for name in fixtures go triton uv; do $(LOCK) --no-deps requirements/$$name.in -o requirements/$$name.txt; done
+	for name in fixtures go llamacpp triton uv; do $(LOCK) --no-deps requirements/$$name.in -o requirements/$$name.txt; done
 
 clean: ## Take the cluster down; caches stay in the user's cache directory
 	$(PYTHON) -m tests.cluster down

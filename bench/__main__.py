@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import bench.fetch.results as fetch_results
+import bench.runtime.results as runtime_results
 from bench.control.options import Options
 from bench.control.report import as_json, table
 from bench.control.run import measure
 from bench.errors import BenchError
 from bench.fetch.options import Options as FetchOptions
 from bench.fetch.run import measure as measure_fetch
+from bench.runtime.options import LlamaCpp
+from bench.runtime.options import Options as RuntimeOptions
+from bench.runtime.run import measure as measure_runtime
 from tests.cluster import ClusterError
 
 
@@ -40,12 +44,18 @@ def _fetch(values: Mapping[str, Any]) -> tuple[str, str]:
     return fetch_results.table(results), fetch_results.as_json(results)
 
 
+def _runtime(values: Mapping[str, Any]) -> tuple[str, str]:
+    results = measure_runtime(RuntimeOptions(**values))
+    return runtime_results.table(results), runtime_results.as_json(results)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     whole = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks of Nereid.")
     names = whole.add_subparsers(dest="name", required=True)
     _add_control(names)
     _add_fetch(names)
+    _add_runtime(names)
     return whole
 
 
@@ -76,8 +86,30 @@ def _add_fetch(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     fetch.set_defaults(run=_fetch)
 
 
+def _add_runtime(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    runtime = names.add_parser("runtime", help="the engine, beside transformers and llama.cpp", description=_RUNTIME)
+    defaults = RuntimeOptions()
+    runtime.add_argument("--rounds", type=_count, default=defaults.rounds, help="of each side, in turn")
+    runtime.add_argument("--tokens", type=_count, default=defaults.tokens, help="new tokens of each generation")
+    runtime.add_argument("--passes", type=_count, default=defaults.passes, help="over the sentences, in each round")
+    runtime.add_argument("--cold-starts", type=_count, default=defaults.cold_starts, help="of a replica")
+    runtime.add_argument("--requests", type=_count, default=defaults.requests, help="for the time to the first token")
+    runtime.add_argument("--pairs", type=_count, default=defaults.pairs, help="of requests, for Triton's overhead")
+    runtime.add_argument("--llamacpp", type=LlamaCpp, choices=list(LlamaCpp), default=defaults.llamacpp)
+    runtime.add_argument("--folder", type=Path, default=defaults.folder, help="a folder with room for a GiB")
+    runtime.set_defaults(run=_runtime)
+
+
 _CONTROL = "Brings up a cluster of its own, with nodes that kwok plays, and takes it down at the end."
 _FETCH = "Needs curl, and room for the largest file twice."
+_RUNTIME = "Compiles llama.cpp the first time, some fifteen minutes; then it takes about ten."
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number from 1")
+    return count
 
 
 def _sizes(text: str) -> tuple[int, ...]:
