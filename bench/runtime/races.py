@@ -20,7 +20,8 @@ from bench.runtime.workload import ARRIVAL_SECONDS, REQUESTS, SENTENCES, prompts
 from model_runtime.engines.tokenizer import load_tokenizer
 from tests.runtime.models import minilm_folder, smollm2_folder, smollm2_gguf
 
-_WARM_UP_TOKENS = 8
+# While the prompts of eight go through, the first of them has answered some ten tokens.
+_WARM_UP_TOKENS = 20
 _DTYPES = ("BFloat16", "Float32")
 
 Rates = dict[str, float]

@@ -4,6 +4,7 @@ Comes in: Options. Goes out: Serving, for `results`. The last of several cold st
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 
@@ -42,17 +43,19 @@ def measure_serving(options: Options, folder: Path) -> Serving:
     model, program = smollm2_folder(), build()
     with file_server(program, model) as url:
         source = Source(url, resolve(url, folder))
-        starts = [_cold_start(source, folder, number, options) for number in range(1, options.cold_starts)]
-        with replica(source, folder / "replica", REQUESTS) as last:
+        starts = []
+        for _ in range(options.cold_starts - 1):
+            with _cold_replica(source, folder) as started:
+                starts.append(started.start())
+        with _cold_replica(source, folder) as last:
             starts.append(last.start())
             with side("generation_ours", [model], folder) as ours:
                 return _ask(options, starts, last, ours)
 
 
-def _cold_start(source: Source, folder: Path, number: int, options: Options) -> Start:
-    say(f"cold start {number} of {options.cold_starts}")
-    with replica(source, folder / "replica", REQUESTS) as started:
-        return started.start()
+def _cold_replica(source: Source, folder: Path) -> AbstractContextManager[Replica]:
+    say("a replica from an empty folder")
+    return replica(source, folder / "replica", REQUESTS)
 
 
 def _ask(options: Options, starts: Sequence[Start], asked: Replica, ours: Side) -> Serving:
@@ -86,7 +89,7 @@ def _phases(options: Options, asked: Replica, ours: Side, count: int) -> Mapping
     say(f"phases of a step of {count}")
     tokenizer, found = load_tokenizer(smollm2_folder()), []
     for number in range(options.rounds):
-        texts = prompts(_PHASES_FROM + number * REQUESTS, count)
+        texts = prompts(_PHASES_FROM * count + number * REQUESTS, count)
         task = {"prompts": [tokenizer.encode(text) for text in texts], "tokens": options.tokens}
         there = median(one.step for one in stream_all(asked.port, texts, options.tokens, count)) * _MILLISECONDS
         here = step_milliseconds(ours.call("generate", **task)["stamps"])

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from bench.errors import BenchError
+
 
 def decode_rate(stamps: Sequence[Sequence[float]]) -> float:
     """Return tokens a second while every generation decodes: from when the last has begun until the first has ended.
@@ -11,12 +13,12 @@ def decode_rate(stamps: Sequence[Sequence[float]]) -> float:
     `stamps` are the moments of each generation's tokens.
 
     Raises:
-        ValueError: the generations did not run together.
+        BenchError: the generations did not run together.
 
     """
     begin, end = max(one[0] for one in stamps), min(one[-1] for one in stamps)
     if end <= begin:
-        raise ValueError("no moment at which every generation decodes: expected more tokens of each")
+        raise BenchError("no moment at which every generation decodes: expected more tokens of each, --tokens")
     return sum(begin < stamp <= end for one in stamps for stamp in one) / (end - begin)
 
 

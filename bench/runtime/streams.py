@@ -26,7 +26,14 @@ class Stream:
 
     @property
     def step(self) -> float:
-        """Seconds from token to token."""
+        """Seconds from token to token.
+
+        Raises:
+            BenchError: there is one token alone.
+
+        """
+        if self.tokens < 2:
+            raise BenchError("an answer of one token: expected several, to see the time between them")
         return (self.last - self.first) / (self.tokens - 1)
 
 
@@ -60,8 +67,8 @@ async def _stream(session: aiohttp.ClientSession, prompt: str, tokens: int) -> S
                 times.append(time.perf_counter())
             if event.get("usage"):
                 count = event["usage"]["completion_tokens"]
-    if len(times) < 2 or count < 2:
-        raise BenchError(f"an answer of {count} tokens: expected a text of some length")
+    if not times:
+        raise BenchError(f"an answer of {count} tokens and no text: expected some")
     return Stream(asked, times[0], times[-1], count)
 
 

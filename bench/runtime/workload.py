@@ -21,17 +21,14 @@ _PASSAGE = (
 def passages(count: int, words: range, first: int) -> list[str]:
     """Return texts whose lengths in words go through `words`, mixed.
 
-    Each begins with a number of its own, from `first` on, so that a cache of prompts that were there finds none.
+    Each begins with a number of its own, from `first` on, so that a cache of prompts that were there finds none. None
+    ends as a sentence does, after which a model would have nothing more to say.
     """
-    return [
-        " ".join(
-            (
-                f"{first + index}.",
-                *islice(cycle(_PASSAGE.split()), 7 * index, 7 * index + words[index * 5 % len(words)]),
-            )
-        )
-        for index in range(count)
-    ]
+    return [f"{first + index}. {_part(7 * index, words[index * 5 % len(words)])}" for index in range(count)]
+
+
+def _part(start: int, length: int) -> str:
+    return " ".join(islice(cycle(_PASSAGE.split()), start, start + length)).rstrip(".,")
 
 
 def prompts(first: int, count: int = REQUESTS) -> list[str]:
