@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A folder with a smaller (CPU) build of torch is used when there is one; any build of torch serves.
 WHEELS := $(or $(NEREID_WHEELS),$(wildcard ../shared/wheels))
+NATIVE := model_runtime/native
 KINDS := modeldeployments servingpolicies
 LOCK = uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate
 
@@ -35,7 +36,13 @@ demo: venv ## A cluster, Nereid, two models and their answers, start to end
 
 test: test-fast test-e2e test-faults ## Every test; the clusters are taken down at the end
 
-test-fast: venv ## Unit, golden, handlers and runtime tests; no cluster
+native: $(NATIVE)/.built ## The compiled decode step, for every processor that it is made for
+
+$(NATIVE)/.built: $(NATIVE)/decode.cpp $(NATIVE)/builds.py | venv
+	python -m model_runtime.native.builds
+	touch $@
+
+test-fast: venv native ## Unit, golden, handlers and runtime tests; no cluster
 	python -m tests.cluster binaries
 	pytest tests/unit tests/golden tests/handlers -n 2
 	pytest tests/runtime tests/fuzz -m "not soak" -n 2
@@ -63,7 +70,7 @@ define faults
 	$(FAULTS) pytest tests/faults -m "$(1)" $(2); rc=$$?; $(FAULTS) python -m tests.cluster down; exit $$rc
 endef
 
-bench: venv ## A benchmark by name: make bench NAME=control SIZES=500,1000
+bench: venv native ## A benchmark by name: make bench NAME=control SIZES=500,1000
 	python -m bench $(NAME) $(if $(SIZES),--sizes $(SIZES))
 
 lint: venv ## ruff, mypy --strict, layers, chart, generated files
@@ -90,4 +97,4 @@ lock: venv ## Pin the newest allowed versions
 clean: ## Take the cluster down; caches stay in the user's cache directory
 	$(PYTHON) -m tests.cluster down
 
-.PHONY: help venv demo test test-fast test-e2e test-faults soak bench lint generate lock clean
+.PHONY: help venv native demo test test-fast test-e2e test-faults soak bench lint generate lock clean

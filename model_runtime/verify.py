@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import chain
 
 from model_runtime.documents import Documents
+from model_runtime.engines import llama_config
 from model_runtime.engines.tensor_config import Interface
 from model_runtime.errors import InvalidModel, InvalidTensors, UnsafePath, UnsupportedArchitecture
 from model_runtime.footprint import Footprint
@@ -35,7 +36,7 @@ SUPPORTED_TASKS: Mapping[str, frozenset[Task]] = {
     "BertModel": frozenset({Task.EMBEDDING}),
     "DistilBertForSequenceClassification": frozenset({Task.CLASSIFICATION}),
     "DistilBertModel": frozenset({Task.EMBEDDING}),
-    "LlamaForCausalLM": frozenset({Task.CHAT, Task.COMPLETION}),
+    **dict.fromkeys(sorted(llama_config.FAMILIES), frozenset({Task.CHAT, Task.COMPLETION})),
     "RobertaForSequenceClassification": frozenset({Task.CLASSIFICATION}),
     "RobertaModel": frozenset({Task.EMBEDDING}),
     "TensorModel": frozenset({Task.TENSOR}),

@@ -29,6 +29,10 @@ _MOST: Mapping[str, int | float] = {
     "layer_norm_eps": 0.1,
     "rope_theta": 1e12,
     "factor": 1e6,
+    "low_freq_factor": 1e6,
+    "high_freq_factor": 1e6,
+    "original_max_position_embeddings": 1 << 27,
+    "sliding_window": 1 << 27,
 }
 
 

@@ -3,11 +3,16 @@
 Without torch, so that `model_runtime.loadable` refuses before a replica starts what `llama.load` would refuse in it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from model_runtime.engines.config import Config, field, flag, number, require
-from model_runtime.engines.errors import InvalidConfigError, UnsupportedModelError
+from model_runtime.engines.config import Config, field, flag, require
+from model_runtime.engines.errors import InvalidConfigError
+from model_runtime.engines.rope import Rope, read_rope
+
+LLAMA = "LlamaForCausalLM"
+_ALWAYS_BIASED = frozenset({"Qwen2ForCausalLM"})
+_HEAD_NORMS = frozenset({"Qwen3ForCausalLM"})
+FAMILIES = frozenset({LLAMA, "MistralForCausalLM"}) | _ALWAYS_BIASED | _HEAD_NORMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +27,20 @@ class LlamaConfig:
     kv_heads: int
     head_size: int
     context: int  # tokens
-    rope_theta: float
+    rope: Rope
     norm_eps: float
     tied: bool
+    qkv_bias: bool = False  # Qwen2's queries, keys and values
+    head_norms: bool = False  # Qwen3 normalizes each query and key
 
 
 def read_config(config: Config) -> LlamaConfig:
     """Return the sizes in config.json; UnsupportedModelError for a setting this file has no code for."""
     require(config, "hidden_act", ("silu",))
-    require(config, "attention_bias", (False,))
+    family = _family(config)
+    if family not in _ALWAYS_BIASED:
+        require(config, "attention_bias", (False,))
     require(config, "mlp_bias", (False,))
-    require(config, "sliding_window", (None,))
     require(config, "quantization_config", (None,))
     heads = field(config, "num_attention_heads", int)
     hidden = field(config, "hidden_size", int)
@@ -49,11 +57,19 @@ def read_config(config: Config) -> LlamaConfig:
         query_heads=heads,
         kv_heads=kv_heads,
         head_size=head_size,
-        context=field(config, "max_position_embeddings", int),
-        rope_theta=_rope_theta(config),
+        context=_context(config),
+        rope=read_rope(config),
         norm_eps=field(config, "rms_norm_eps", float),
         tied=flag(config, "tie_word_embeddings"),
+        qkv_bias=family in _ALWAYS_BIASED,
+        head_norms=family in _HEAD_NORMS,
     )
+
+
+def _family(config: Config) -> str:
+    """Return the architecture; `model_runtime.verify` has refused what is none of ours."""
+    named = config.get("architectures") or [LLAMA]
+    return named[0] if isinstance(named, list) and isinstance(named[0], str) else LLAMA
 
 
 def _optional(config: Config, name: str, default: int) -> int:
@@ -68,23 +84,19 @@ def _head_size(config: Config, hidden: int, heads: int) -> int:
     return _optional(config, "head_dim", hidden // heads)
 
 
-def _rope_theta(config: Config) -> float:
-    """Both spellings in use: `rope_theta` with `rope_scaling`, and since transformers 5 `rope_parameters`."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if not isinstance(rope, Mapping):
-        raise InvalidConfigError(f"config.json: rope parameters are {rope!r:.80}; expected an object")
-    number(rope, "factor", 1.0)
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise UnsupportedModelError(f"config.json: rope type is {kind!r:.80}; supported: 'default'")
-    return number(rope, "rope_theta", number(config, "rope_theta", 10_000.0))
+def _context(config: Config) -> int:
+    """Return the longest text: within a sliding window attention is the plain one, so that is as far as it goes."""
+    context = int(field(config, "max_position_embeddings", int))
+    if config.get("sliding_window") is None or config.get("use_sliding_window") is False:
+        return context
+    return min(context, int(field(config, "sliding_window", int)))
 
 
 def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     """Return the tensors of a folder in Hugging Face's names, with their shapes."""
     hidden, wide = config.hidden, config.feed_forward
     queries, keys = config.query_heads * config.head_size, config.kv_heads * config.head_size
-    layer = {
+    layer: dict[str, tuple[int, ...]] = {
         "input_layernorm": (hidden,),
         "self_attn.q_proj": (queries, hidden),
         "self_attn.k_proj": (keys, hidden),
@@ -95,9 +107,12 @@ def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
         "mlp.up_proj": (wide, hidden),
         "mlp.down_proj": (hidden, wide),
     }
-    shapes: dict[str, tuple[int, ...]] = {
-        f"model.layers.{index}.{name}.weight": shape for index in range(config.layers) for name, shape in layer.items()
-    }
+    layer = {f"{name}.weight": shape for name, shape in layer.items()}
+    if config.qkv_bias:
+        layer |= {f"self_attn.{name}_proj.bias": (queries if name == "q" else keys,) for name in "qkv"}
+    if config.head_norms:
+        layer |= {f"self_attn.{name}_norm.weight": (config.head_size,) for name in "qk"}
+    shapes = {f"model.layers.{index}.{name}": shape for index in range(config.layers) for name, shape in layer.items()}
     shapes |= {"model.embed_tokens.weight": (config.vocabulary, hidden), "model.norm.weight": (hidden,)}
     return shapes if config.tied else shapes | {"lm_head.weight": (config.vocabulary, hidden)}
 

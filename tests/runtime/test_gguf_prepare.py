@@ -9,6 +9,7 @@ import torch
 
 from model_runtime import prepare, resolve
 from model_runtime.engines import llama
+from model_runtime.engines.kv_cache import allocate_cache, blocks_for
 from model_runtime.engines.placement import Placement
 from model_runtime.engines.tokenizer import load_tokenizer
 from model_runtime.errors import InvalidModel, ModelRuntimeError, SourceNotFound, UnsupportedArchitecture
@@ -41,7 +42,9 @@ def test_the_file_and_its_documents_are_there_and_the_engine_runs_them(tmp_path:
     weights = tmp_path / "weights"
     assert {path.name for path in weights.iterdir()} == {"model-Q8_0.gguf"} | DOCUMENTS
     model, tokens = llama.load(weights, CPU), load_tokenizer(weights).encode("he he")
-    assert llama.prefill(model, tokens, llama.allocate_cache(model, len(tokens))).isfinite().all()
+    blocks = blocks_for(len(tokens))
+    cache = allocate_cache(model.config, model.placement, blocks)
+    assert llama.forward(model, [llama.Span(tokens, 0, list(range(blocks)))], cache).isfinite().all()
     assert (tmp_path / "repository" / "tiny" / "config.pbtxt").exists()
 
 

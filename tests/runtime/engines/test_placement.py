@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 
 from model_runtime.engines import bert, llama
 from model_runtime.engines.device import Device
+from model_runtime.engines.dtype import Dtype
 from model_runtime.engines.errors import DeviceMissingError
+from model_runtime.engines.kv_cache import allocate_cache
 from model_runtime.engines.placement import Placement, choose_placement
 from model_runtime.engines.weights import stored_dtype
 from model_runtime.triton.placing import place
@@ -46,7 +48,24 @@ def test_the_dtype_is_that_of_most_weights(
 
 @pytest.mark.parametrize("stored", [torch.bfloat16, torch.float32])
 def test_the_cpu_runs_in_float32_whatever_is_stored(stored: torch.dtype) -> None:
-    assert choose_placement(Device.CPU, stored) == Placement(torch.device("cpu"), torch.float32)
+    assert choose_placement(Device.CPU, None, stored) == Placement(torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.parametrize("device", Device)
+@pytest.mark.parametrize(
+    ("wanted", "dtype"),
+    [(Dtype.FLOAT32, torch.float32), (Dtype.BFLOAT16, torch.bfloat16), (Dtype.FLOAT16, torch.float16)],
+)
+def test_what_is_said_is_done(
+    device: Device, wanted: Dtype, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_placement(device, wanted, torch.float32).dtype is dtype
+
+
+def test_the_settings_of_the_model_decide(tmp_path: Path) -> None:
+    folder = weights(tmp_path, large=torch.float16)
+    assert place(ModelSettings(name="m", weights=folder, dtype=Dtype.BFLOAT16)).dtype is torch.bfloat16
 
 
 def test_a_model_for_the_gpu_does_not_creep_onto_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,14 +81,18 @@ def test_a_model_for_the_gpu_does_not_creep_onto_the_cpu(tmp_path: Path, monkeyp
 
 def test_a_model_for_the_gpu_is_there_in_the_dtype_it_is_stored_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_placement(Device.GPU, torch.float16) == Placement(torch.device("cuda"), torch.float16)
+    assert choose_placement(Device.GPU, None, torch.float16) == Placement(torch.device("cuda"), torch.float16)
 
 
 def test_a_decoder_runs_where_its_weights_are(smollm2: Path) -> None:
     model = llama.load(smollm2, ELSEWHERE)
-    cache = llama.allocate_cache(model, 5)
-    for logits in (llama.prefill(model, [1, 2, 3], cache), llama.decode_one_token(model, 4, 3, cache)):
-        assert (logits.device, logits.dtype) == (ELSEWHERE.device, ELSEWHERE.dtype)
+    assert model.native is None
+    cache = allocate_cache(model.config, ELSEWHERE, 2)
+    prompt, later = llama.Span([1, 2, 3], 0, [0]), llama.Span([4], 3, [0])
+    for spans in ([prompt], [later], [prompt, later], [later, llama.Span([5], 0, [1])]):
+        logits = llama.forward(model, spans, cache)
+        assert (logits.device, logits.dtype) == (ELSEWHERE.device, torch.float32)
+        assert logits.shape == (len(spans), model.config.vocabulary)
 
 
 def test_an_encoder_is_loaded_to_its_device(minilm: Path) -> None:

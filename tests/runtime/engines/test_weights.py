@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from model_runtime.engines import llama
 from model_runtime.engines.config import Config
 from model_runtime.engines.errors import InvalidModelError, ModelError, UnsupportedModelError
+from model_runtime.engines.kv_cache import allocate_cache
 from model_runtime.engines.placement import Placement
 
 CPU = Placement(torch.device("cpu"), torch.float32)
@@ -50,7 +51,8 @@ def test_weights_are_strict(tmp_path: Path, change: dict[str, torch.Tensor | Non
 
 def test_a_tied_folder_may_carry_the_copy(tmp_path: Path) -> None:
     model = llama.load(folder(tmp_path, CONFIG, {"lm_head.weight": torch.zeros(32, 8)}), CPU)
-    assert llama.prefill(model, [1, 2, 3], llama.allocate_cache(model, 3)).shape == (32,)
+    cache = allocate_cache(model.config, model.placement, 1)
+    assert llama.forward(model, [llama.Span([1, 2, 3], 0, [0])], cache).shape == (1, 32)
 
 
 @pytest.mark.parametrize(
