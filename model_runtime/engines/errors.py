@@ -9,6 +9,8 @@
     ├── InvalidRequestError         the client's fault: names the field and what would be right
     │   └── ContextLengthError      the prompt does not fit into the model's context
     ├── QueueFullError              the engine has no room: try again later
+    ├── EngineDiedError             the engine's thread has ended: a defect of ours; the process ends
+    ├── DeadlineExceededError       the request's own time, or that of waiting, is over
     ├── MemoryExceededError         the memory does not suffice for this request, be it alone
     └── CancelledError              the client has gone; nobody reads the answer
 
@@ -67,6 +69,14 @@ class ContextLengthError(InvalidRequestError):
 
 class QueueFullError(EngineError):
     """As many requests as the engine takes are already waiting."""
+
+
+class EngineDiedError(EngineError):
+    """The engine's thread has ended; nothing runs any more."""
+
+
+class DeadlineExceededError(EngineError):
+    """The answer is not whole within the time that the request, or the queue, allows."""
 
 
 class MemoryExceededError(EngineError):

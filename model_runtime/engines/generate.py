@@ -1,19 +1,14 @@
-"""One generation as an iterator of text pieces: prefill, then token by token until a stop.
+"""A generation as a value, and the text of its tokens. Pure but for the text that a `TextStream` holds back.
 
-`plan` checks a prompt against the model's context, `generate` runs it. Each step of the iterator is one token, so that
-whoever drives it (`scheduler`) can interleave requests and drop one between two tokens.
+`plan` checks a prompt against the model's context; `sequence` runs what it returns, a token at a time.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-import torch
-
 from model_runtime.engines import detokenize, stopping
 from model_runtime.engines.errors import ContextLengthError, InvalidRequestError
-from model_runtime.engines.llama import Llama, allocate_cache, decode_one_token, prefill
-from model_runtime.engines.sampling import SamplingParameters, sample
+from model_runtime.engines.sampling import SamplingParameters
 from model_runtime.engines.tokenizer import Tokenizer
 
 
@@ -34,12 +29,25 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One candidate for a token: its natural logarithm of probability, and its place among all, from 1."""
+
+    token: int
+    logprob: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """What one token gave: text that may be empty, and at the last one the reason."""
+    """What one token gave: text that may be empty, and at the last one the reason.
+
+    `logprobs`, where they were asked for, has the chosen token first, then the likeliest others.
+    """
 
     text: str
     tokens: int
     finish_reason: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 def plan(prompt: list[int], sampling: SamplingParameters, context: int) -> Generation:
@@ -59,37 +67,10 @@ def plan(prompt: list[int], sampling: SamplingParameters, context: int) -> Gener
             f"{asked} tokens after a prompt of {len(prompt)} exceed the model's context of {context}; "
             f"at most {room} are left",
         )
-    return Generation(prompt=tuple(prompt), max_tokens=min(sampling.max_tokens or room, room), sampling=sampling)
-
-
-def generate(model: Llama, tokenizer: Tokenizer, generation: Generation, generator: torch.Generator) -> Iterator[Piece]:
-    """Yield one piece per new token; the last one carries the finish reason. The end token counts and has no text."""
-    ends: frozenset[int] = frozenset() if generation.sampling.ignore_eos else tokenizer.end_ids
-    text = TextStream(tokenizer, generation)
-    for count, token in enumerate(_tokens(model, generation, generator), start=1):
-        if token in ends:
-            yield Piece(text.close(), 1, FinishReason.STOP)
-            return
-        piece = text.push(token)
-        if text.stopped:
-            yield Piece(piece, 1, FinishReason.STOP)
-            return
-        if count == generation.max_tokens:
-            piece += text.close()
-            yield Piece(piece, 1, FinishReason.STOP if text.stopped else FinishReason.LENGTH)
-            return
-        yield Piece(piece, 1)
-
-
-def _tokens(model: Llama, generation: Generation, generator: torch.Generator) -> Iterator[int]:
-    """Yield new tokens without end; the model runs only for those that are asked for."""
-    size = len(generation.prompt) + generation.max_tokens
-    cache = allocate_cache(model, size)
-    logits = prefill(model, list(generation.prompt), cache)
-    for position in range(len(generation.prompt), size):
-        token = sample(logits, generation.sampling, generator)
-        yield token
-        logits = decode_one_token(model, token, position, cache)
+    length = min(sampling.max_tokens or room, room)
+    if sampling.min_tokens > length:
+        raise InvalidRequestError("min_tokens", f"{sampling.min_tokens}; expected at most max_tokens, {length}")
+    return Generation(prompt=tuple(prompt), max_tokens=length, sampling=sampling)
 
 
 class TextStream:

@@ -30,6 +30,10 @@ class Tokenizer:
         """Return the text of tokens, without special tokens; U+FFFD stands where a character is cut."""
         return str(self.model.decode(ids, skip_special_tokens=True))
 
+    def decode_one(self, token: int) -> str:
+        """Return the text of one token by itself, special ones too."""
+        return str(self.model.decode([token], skip_special_tokens=False))
+
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Return the tokenizer in a model's folder; InvalidModelError if tokenizer.json is missing or malformed."""

@@ -4,7 +4,14 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
-from model_runtime.engines.errors import CancelledError, InvalidRequestError, MemoryExceededError, QueueFullError
+from model_runtime.engines.errors import (
+    CancelledError,
+    DeadlineExceededError,
+    EngineDiedError,
+    InvalidRequestError,
+    MemoryExceededError,
+    QueueFullError,
+)
 
 
 def to_triton_error(error: Exception) -> Any:  # noqa: ANN401 - Triton's module has no types
@@ -12,7 +19,7 @@ def to_triton_error(error: Exception) -> Any:  # noqa: ANN401 - Triton's module 
     match error:
         case InvalidRequestError():
             code = pb_utils.TritonError.INVALID_ARG
-        case QueueFullError() | MemoryExceededError():
+        case QueueFullError() | MemoryExceededError() | DeadlineExceededError() | EngineDiedError():
             code = pb_utils.TritonError.UNAVAILABLE
         case CancelledError():
             code = pb_utils.TritonError.CANCELLED

@@ -13,7 +13,7 @@ from model_runtime.triton.settings import ModelSettings
 def place(settings: ModelSettings, log: Path = termination.DEFAULT_LOG) -> Placement:
     """Return where the model runs; without the device it should be on, say so in `log` and raise: Triton then ends."""
     try:
-        return choose_placement(settings.device, stored_dtype(settings.weights))
+        return choose_placement(settings.device, settings.dtype, stored_dtype(settings.weights))
     except DeviceMissingError as error:
         termination.write(termination.failure(DeviceMissing(str(error))), log)
         raise

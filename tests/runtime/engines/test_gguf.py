@@ -10,15 +10,16 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType, dequantize
 
-from model_runtime.engines import gguf_weights, llama
+from model_runtime.engines import generator, gguf_weights, llama
 from model_runtime.engines.errors import InvalidModelError
+from model_runtime.engines.kv_cache import allocate_cache
 from model_runtime.engines.placement import Placement
-from model_runtime.engines.tokenizer import load_tokenizer
 from model_runtime.engines.weights import load_weights, stored_dtype
 from model_runtime.errors import UnsupportedArchitecture
 from model_runtime.gguf_documents import derived_documents
 from model_runtime.gguf_header import read_header
 from model_runtime.gguf_types import QUANTIZED
+from tests.runtime.engines.generating import generate, tokens_of
 from tests.runtime.models import smollm2_gguf
 from tests.runtime.reference import CHAT_PROMPTS, ReferenceChat
 from tests.runtime.tiny_gguf import F32, HEAD, KV_HEADS, WIDTH, tensors, tiny_gguf
@@ -63,19 +64,12 @@ def test_every_tensor_is_that_of_the_reference_library(folder: Path, reference: 
 
 
 def test_greedy_answers_are_those_of_the_reference_library(folder: Path, reference: ReferenceChat) -> None:
-    model, tokenizer = llama.load(folder, CPU), load_tokenizer(folder)
+    loaded = generator.load(folder, CPU)
     for question in CHAT_PROMPTS[:5]:
         prompt = reference.prompt([{"role": "user", "content": question}])
-        assert greedy(model, tokenizer.encode(prompt), 24) == reference.greedy(prompt, 24), question
-
-
-def greedy(model: llama.Llama, prompt: list[int], count: int) -> list[int]:
-    cache = llama.allocate_cache(model, len(prompt) + count)
-    tokens, logits = [], llama.prefill(model, prompt, cache)
-    for position in range(len(prompt), len(prompt) + count):
-        tokens.append(int(logits.argmax()))
-        logits = llama.decode_one_token(model, tokens[-1], position, cache)
-    return tokens
+        ids = loaded.tokenizer.encode(prompt)
+        found = generate(loaded, ids, max_tokens=24, temperature=0, ignore_eos=True, logprobs=0)
+        assert tokens_of(found) == reference.greedy(prompt, 24), question
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -106,7 +100,8 @@ def test_an_output_matrix_of_its_own_is_loaded(tmp_path: Path) -> None:
     tiny(tmp_path, output)
     model = llama.load(tmp_path, CPU)
     assert not model.config.tied
-    assert llama.prefill(model, [1, 2, 3], llama.allocate_cache(model, 3)).shape == (261,)
+    cache = allocate_cache(model.config, CPU, 1)
+    assert llama.forward(model, [llama.Span([1, 2, 3], 0, [0])], cache).shape == (1, 261)
 
 
 @pytest.mark.parametrize(

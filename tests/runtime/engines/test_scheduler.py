@@ -1,118 +1,145 @@
-"""The scheduler with generations made by hand: turns, bounds, cancellation, failure."""
+"""The engine's thread: bounds, closing, and what it does when it cannot go on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+import torch
 
-from model_runtime.engines.errors import CancelledError, QueueFullError
-from model_runtime.engines.generate import FinishReason, Piece
+from model_runtime.engines.batcher import Batcher
+from model_runtime.engines.errors import EngineDiedError, QueueFullError
+from model_runtime.engines.kv_blocks import BlockPool
+from model_runtime.engines.llama import Span
 from model_runtime.engines.scheduler import Scheduler
+from model_runtime.engines.sequence import Request
+from tests.runtime.engines.generating import Recorder
+from tests.runtime.engines.test_batcher import Model, ask, tokenizer
 
 SECONDS = 10.0
 
 
-class Recorder:
-    """A sink that keeps what it gets; `log` is shared to see the order over several."""
+class Waited(Recorder):
+    """A sink that can be waited for; not a dataclass of its own, which would compare by value."""
 
-    def __init__(self, log: list[str] | None = None) -> None:
-        self.log = log if log is not None else []
-        self.error: Exception | None = None
-        self.cancelled = False
-        self.ended = threading.Event()
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = threading.Event()
 
-    def is_cancelled(self) -> bool:
-        return self.cancelled
-
-    def send(self, piece: Piece) -> None:
-        self.log.append(piece.text)
-        if piece.finish_reason is not None:
-            self.ended.set()
+    def send(self, piece: object) -> None:
+        super().send(piece)
+        if self.ended:
+            self.done.set()
 
     def fail(self, error: Exception) -> None:
-        self.error = error
-        self.ended.set()
+        super().fail(error)
+        self.done.set()
 
 
-def spoken(*texts: str) -> Iterator[Piece]:
-    for text in texts[:-1]:
-        yield Piece(text, 1)
-    yield Piece(texts[-1], 1, FinishReason.STOP)
+class GatedModel(Model):
+    """Runs nothing until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.entered = threading.Event(), threading.Event()
+
+    def __call__(self, spans: Sequence[Span]) -> torch.Tensor:
+        self.entered.set()
+        assert self.gate.wait(SECONDS)
+        return super().__call__(spans)
 
 
-def gated(gate: threading.Event, started: threading.Event | None = None) -> Iterator[Piece]:
-    if started is not None:
-        started.set()
-    assert gate.wait(SECONDS)
-    yield Piece("gate", 1, FinishReason.STOP)
+@pytest.fixture
+def model() -> Iterator[GatedModel]:
+    model = GatedModel()
+    yield model
+    model.gate.set()
 
 
-def test_active_requests_take_turns() -> None:
-    scheduler, gate, log = Scheduler(max_active=3, max_queued=8), threading.Event(), list[str]()
-    started, first, second, third = threading.Event(), Recorder(log), Recorder(log), Recorder(log)
-    scheduler.submit(gated(gate, started), first)
-    assert started.wait(SECONDS)
-    scheduler.submit(spoken("a1", "a2", "a3"), second)
-    scheduler.submit(spoken("b1", "b2"), third)
-    gate.set()
-    scheduler.close()
-    assert log == ["gate", "a1", "b1", "a2", "b2", "a3"]
+def start(model: Model, *, max_active: int = 2, max_queued: int = 2) -> tuple[Scheduler, list[Exception]]:
+    deaths: list[Exception] = []
+    batcher = Batcher(model, BlockPool(64), tokenizer(), max_active)
+    return Scheduler(batcher, max_queued=max_queued, on_death=deaths.append), deaths
 
 
-def test_one_request_too_many_is_refused_at_once() -> None:
-    scheduler, gate, started = Scheduler(max_active=1, max_queued=2), threading.Event(), threading.Event()
-    scheduler.submit(gated(gate, started), Recorder())
-    assert started.wait(SECONDS)
-    waiting = [Recorder(), Recorder()]
-    for sink in waiting:
-        scheduler.submit(spoken("x"), sink)
+def wanted(count: int) -> tuple[Request, Waited]:
+    sink = Waited()
+    return ask([1], count, sink)[0], sink
+
+
+def test_one_request_too_many_is_refused_at_once(model: GatedModel) -> None:
+    scheduler, _ = start(model, max_active=1, max_queued=2)
+    accepted = [wanted(2) for _ in range(3)]
+    scheduler.submit(accepted[0][0])
+    assert model.entered.wait(SECONDS)
+    for request, _ in accepted[1:]:
+        scheduler.submit(request)
     with pytest.raises(QueueFullError, match="2 requests are already waiting"):
-        scheduler.submit(spoken("x"), Recorder())
-    gate.set()
+        scheduler.submit(wanted(1)[0])
+    model.gate.set()
     scheduler.close()
-    assert [sink.log for sink in waiting] == [["x"], ["x"]]
+    assert [len(sink.pieces) for _, sink in accepted] == [2, 2, 2]
 
 
-def test_a_cancelled_request_stops_before_its_next_token() -> None:
-    scheduler, sink = Scheduler(max_active=1, max_queued=2), Recorder()
-
-    def endless() -> Iterator[Piece]:
+def test_a_place_that_is_free_again_is_given_again(model: GatedModel) -> None:
+    scheduler, _ = start(model, max_active=1, max_queued=1)
+    model.gate.set()
+    for _ in range(20):
+        request, sink = wanted(1)
         while True:
-            sink.cancelled = len(sink.log) >= 3
-            yield Piece("x", 1)
-
-    scheduler.submit(endless(), sink)
+            try:
+                scheduler.submit(request)
+                break
+            except QueueFullError:
+                assert sink.done.wait(0.001) is False
+        assert sink.done.wait(SECONDS)
     scheduler.close()
-    assert isinstance(sink.error, CancelledError)
-    assert len(sink.log) == 4
 
 
-def test_a_failing_request_does_not_disturb_the_others() -> None:
-    def failing() -> Iterator[Piece]:
-        yield Piece("x", 1)
-        raise MemoryError("no more")
-
-    scheduler, broken, whole = Scheduler(max_active=2, max_queued=2), Recorder(), Recorder()
-    scheduler.submit(failing(), broken)
-    scheduler.submit(spoken("a", "b", "c"), whole)
+def test_closing_lets_accepted_requests_finish(model: GatedModel) -> None:
+    scheduler, _ = start(model, max_active=1, max_queued=8)
+    sinks = []
+    for _ in range(5):
+        request, sink = wanted(3)
+        scheduler.submit(request)
+        sinks.append(sink)
+    model.gate.set()
     scheduler.close()
-    assert isinstance(broken.error, MemoryError)
-    assert whole.log == ["a", "b", "c"]
+    assert [len(sink.pieces) for sink in sinks] == [3] * 5
 
 
-@pytest.mark.parametrize("cancelled", [False, True], ids=["while it answers", "when its client has gone"])
-def test_a_request_that_cannot_be_told_of_its_failure_does_not_end_the_engine(cancelled: bool) -> None:
-    class Broken(Recorder):
-        def send(self, piece: Piece) -> None:
-            raise RuntimeError("no room for the answer")
-
-        def fail(self, error: Exception) -> None:
-            raise RuntimeError("no room for the error")
-
-    scheduler, broken, whole = Scheduler(max_active=1, max_queued=2), Broken(), Recorder()
-    broken.cancelled = cancelled
-    scheduler.submit(spoken("x"), broken)
-    scheduler.submit(spoken("a", "b"), whole)
-    assert whole.ended.wait(SECONDS)
+def test_many_threads_submit_and_each_gets_its_own_answer(model: GatedModel) -> None:
+    model.gate.set()
+    scheduler, _ = start(model, max_active=4, max_queued=400)
+    sinks = [wanted(5) for _ in range(200)]
+    threads = [
+        threading.Thread(target=lambda part=part: [scheduler.submit(request) for request, _ in part])
+        for part in (sinks[start::4] for start in range(4))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     scheduler.close()
-    assert whole.log == ["a", "b"]
+    assert all([piece.logprobs[0].token for piece in sink.pieces] == [2, 3, 4, 5, 6] for _, sink in sinks)
+
+
+def test_an_engine_that_cannot_go_on_tells_everyone_and_dies_once(model: GatedModel) -> None:
+    class Broken(GatedModel):
+        def __call__(self, spans: Sequence[Span]) -> torch.Tensor:
+            super().__call__(spans)
+            raise KeyError("a defect")
+
+    broken = Broken()
+    scheduler, deaths = start(broken, max_active=1, max_queued=4)
+    running, waiting = wanted(3), wanted(3)
+    scheduler.submit(running[0])
+    assert broken.entered.wait(SECONDS)
+    scheduler.submit(waiting[0])
+    broken.gate.set()
+    for _, sink in (running, waiting):
+        assert sink.done.wait(SECONDS)
+        assert isinstance(sink.error, EngineDiedError)
+    scheduler.close()
+    assert [type(death) for death in deaths] == [KeyError]
+    with pytest.raises(EngineDiedError):
+        scheduler.submit(wanted(1)[0])
