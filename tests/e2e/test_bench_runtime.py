@@ -21,8 +21,10 @@ NUMBERS = {
     "embeddings_ratio_32_float32",
     "ttft_p50_ms",
     "ttft_p99_ms",
+    "ttft_requests",
     "replica_mib",
     "cold_start_seconds",
+    "rounds",
     "threads",
 }
 LLAMACPP = {"llamacpp_bf16_ratio_1", "llamacpp_bf16_ratio_8"}

@@ -14,9 +14,10 @@ from tests.stack.kubectl import MODELS
 pytestmark = pytest.mark.e2e
 
 # The prompts and what a user's sentences look like beside them: short, long, other scripts, signs.
+PROMPTS = CHAT_PROMPTS[:20]
 SENTENCES = [
-    *CHAT_PROMPTS,
-    *(f"{prompt} {' and '.join(CHAT_PROMPTS[: count % 7])}" for count, prompt in enumerate(CHAT_PROMPTS)),
+    *PROMPTS,
+    *(f"{prompt} {' and '.join(PROMPTS[: count % 7])}" for count, prompt in enumerate(PROMPTS)),
     *(prompt.upper() for prompt in CHAT_PROMPTS[:10]),
 ]
 CONVERSATIONS = [[{"role": "user", "content": prompt}] for prompt in CHAT_PROMPTS]
