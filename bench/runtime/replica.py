@@ -81,7 +81,8 @@ def _replica(source: Source, folder: Path, generations: int) -> Iterator[Replica
     http, grpc, metrics, port = free_ports(4)
     triton, environment = _triton(repository, http, grpc, metrics)
     frontend = [sys.executable, "-m", "model_runtime.frontend", "--task", "Chat", "--served-name", NAME]
-    frontend += ["--weights", str(weights), "--host", "127.0.0.1", "--port", str(port), "--triton", f"127.0.0.1:{grpc}"]
+    frontend += ["--weights", str(weights), "--digest", source.digest, "--host", "127.0.0.1", "--port", str(port)]
+    frontend += ["--triton", f"127.0.0.1:{grpc}", "--triton-metrics", f"127.0.0.1:{metrics}"]
     frontend += ["--termination-log", str(folder / "frontend.json")]
     with (
         _started(triton, environment, folder / "triton.log") as server,

@@ -161,6 +161,7 @@ def as_json(results: Results) -> str:
             **_embedding_ratios(results.embeddings),
             "ttft_p50_ms": round(serving.first_token_milliseconds(50), 1),
             "ttft_p99_ms": round(serving.first_token_milliseconds(99), 1),
+            "ttft_requests": len(serving.first_tokens),
             "replica_mib": round(serving.resident_mib),
             "cold_start_seconds": round(serving.ready, 2),
             "triton_overhead_ms": round(serving.overhead_milliseconds, 2),
@@ -168,6 +169,7 @@ def as_json(results: Results) -> str:
                 str(count): {name: round(value, 3) for name, value in found.items()}
                 for count, found in serving.phases.items()
             },
+            "rounds": len(generation.one.ours),
             "threads": results.threads,
         }
     )

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 
@@ -17,7 +18,7 @@ _REQUEST_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Moments of one answer: when it was asked for, when its first and its last text came; and how many tokens."""
+    """Moments of one answer: when it was asked for, when its first text and its end came; and how many tokens."""
 
     asked: float
     first: float
@@ -26,14 +27,7 @@ class Stream:
 
     @property
     def step(self) -> float:
-        """Seconds from token to token.
-
-        Raises:
-            BenchError: there is one token alone.
-
-        """
-        if self.tokens < 2:
-            raise BenchError("an answer of one token: expected several, to see the time between them")
+        """Seconds from token to token."""
         return (self.last - self.first) / (self.tokens - 1)
 
 
@@ -54,28 +48,44 @@ async def _stream_all(port: int, prompts: Sequence[str], tokens: int, concurrent
 
 
 async def _stream(session: aiohttp.ClientSession, prompt: str, tokens: int) -> Stream:
-    body = {"model": NAME, "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True}
-    asked, times, count = time.perf_counter(), [], 0
-    async with session.post("/v1/completions", json=body | {"stream_options": {"include_usage": True}}) as answer:
+    body = _body(prompt, tokens) | {"stream": True, "stream_options": {"include_usage": True}}
+    asked = time.perf_counter()
+    async with session.post("/v1/completions", json=body) as answer:
         if answer.status != http.HTTPStatus.OK:
             raise BenchError(f"the replica answered {answer.status}: {await answer.text()}")
-        async for line in answer.content:
-            if not line.startswith(b"data: {"):
-                continue
-            event = json.loads(line.removeprefix(b"data: "))
-            if any(choice["text"] for choice in event["choices"]):
-                times.append(time.perf_counter())
-            if event.get("usage"):
-                count = event["usage"]["completion_tokens"]
-    if not times:
-        raise BenchError(f"an answer of {count} tokens and no text: expected some")
-    return Stream(asked, times[0], times[-1], count)
+        events = [
+            (time.perf_counter(), json.loads(line.removeprefix(b"data: ")))
+            async for line in answer.content
+            if line.startswith(b"data: {")
+        ]
+    return read_stream(asked, events, tokens)
+
+
+def read_stream(asked: float, events: Sequence[tuple[float, Any]], tokens: int) -> Stream:
+    """Return the moments of a stream of events, each with the moment when it came (pure).
+
+    Raises:
+        BenchError: there was no text, no end, or another number of tokens than was asked for.
+
+    """
+    choices = [(moment, choice) for moment, event in events for choice in event.get("choices", ())]
+    texts = [moment for moment, choice in choices if choice["text"]]
+    ends = [moment for moment, choice in choices if choice["finish_reason"]]
+    counts = [event["usage"]["completion_tokens"] for _, event in events if event.get("usage")]
+    if not texts or not ends or counts != [tokens]:
+        raise BenchError(f"a stream of {len(texts)} texts, {len(ends)} ends and {counts} tokens: expected {tokens}")
+    return Stream(asked, texts[0], ends[-1], tokens)
+
+
+def _body(prompt: str, tokens: int) -> dict[str, object]:
+    """Ask for exactly so many tokens, the likeliest each."""
+    return {"model": NAME, "prompt": prompt, "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
 
 
 def requests(port: int, prompt: str, tokens: int, count: int) -> list[float]:
     """Return the seconds of each of several whole answers, over one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_REQUEST_SECONDS)
-    body = json.dumps({"model": NAME, "prompt": prompt, "max_tokens": tokens, "temperature": 0})
+    body = json.dumps(_body(prompt, tokens))
     try:
         return [_request(connection, body, tokens) for _ in range(count)]
     finally:

@@ -44,10 +44,12 @@ FIGURES = {
     "embeddings_ratio_32_float32": 1.8,
     "ttft_p50_ms": 100.0,
     "ttft_p99_ms": 198.0,
+    "ttft_requests": 200,
     "replica_mib": 850,
     "cold_start_seconds": 9.0,
     "triton_overhead_ms": 5.0,
     "step_ms": {"1": {"step": 22.0, "model": 20.123}, "8": {"step": 30.0, "model": 28.0}},
+    "rounds": 3,
     "threads": 2,
 }
 
