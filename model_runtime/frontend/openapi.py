@@ -89,7 +89,9 @@ def _schemas(served_name: str) -> Json:
 def _post(path: str, body: str) -> Json:
     answer: Json = {"application/json": {"schema": {"type": "object"}}}
     if "completions" in path:
-        answer["text/event-stream"] = {"schema": {"type": "string"}}
+        # Of one event, as OpenAPI 3.2's itemSchema has it.
+        event = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+        answer["text/event-stream"] = {"schema": event}
     return {
         "operationId": path.removeprefix("/v1/").replace("/", "_"),
         "parameters": [_TIMEOUT],

@@ -91,7 +91,7 @@ RESOLVE_CASES = [
         "an architecture without engine",
         replaced(config__json=config(architectures=["MambaForCausalLM"])),
         errors.UnsupportedArchitecture,
-        "MambaForCausalLM: supported are BertModel, LlamaForCausalLM",
+        "MambaForCausalLM: supported are BertForSequenceClassification, BertModel, ",
     ),
     Case(
         "weights of another dtype",
