@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.e2e
+# It races other libraries, whose threads spin: beside other tests on two cores it would take many minutes.
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = ("--rounds=1", "--tokens=20", "--passes=1", "--cold-starts=1", "--requests=4", "--pairs=2")
