@@ -19,7 +19,8 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.runtime.calls import REPOSITORY, cores
 from bench.runtime.results import Start
-from tests.runtime.conftest import answers, free_ports, triton_folder
+from tests.runtime.conftest import answers, triton_folder
+from tests.stack.ports import free_ports
 
 NAME = "smollm2"
 _PREPARE_SECONDS = 600.0

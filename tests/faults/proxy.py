@@ -16,7 +16,7 @@ from aiohttp import web
 
 from nereid_operator.clients.connection import Connection, ssl_context
 from tests.faults.apiserver import until
-from tests.stack.operators import free_port
+from tests.stack.ports import free_port
 
 _HOP_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding", "content-encoding"}
 

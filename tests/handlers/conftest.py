@@ -15,7 +15,7 @@ from nereid_operator.clients.connection import Connection
 from nereid_operator.plan.ir import Image, Network, Platform, Proxy
 from nereid_operator.settings import Settings
 from tests.handlers.fake_api_server import FakeApiServer
-from tests.stack.operators import free_port
+from tests.stack.ports import free_port
 
 RULES = Network("nereid-system", ({"podSelector": {}},))
 # Bounds every wait, and says nothing of how long one takes: machines are slow when much runs on them.

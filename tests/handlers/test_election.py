@@ -16,7 +16,8 @@ import pytest
 from tests.handlers import cluster
 from tests.handlers.conftest import DEADLINE_SECONDS, until
 from tests.handlers.fake_api_server import FakeApiServer
-from tests.stack.operators import Process, free_port, started, write_kubeconfig
+from tests.stack.operators import Process, started, write_kubeconfig
+from tests.stack.ports import free_port
 
 MODELS = kmock.resource("nereid.dev/v1alpha1/modeldeployments")
 LEASES = "coordination.k8s.io/v1/leases"

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -29,6 +28,7 @@ from model_runtime.serving import Serving
 from model_runtime.verify import Task
 from tests.binaries import cache_folder
 from tests.runtime.models import minilm_folder, smollm2_folder
+from tests.stack.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 90.0
@@ -193,15 +193,6 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on; all are held until the last is chosen, so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _address(protocol: str, address: str) -> list[str]:

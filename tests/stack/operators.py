@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from nereid_operator import __main__ as operator
+from tests.stack.ports import free_port
 
 IMAGE = "nereid.dev/model-runtime:played"
 _forks = multiprocessing.get_context("forkserver")
@@ -83,13 +83,6 @@ def write_kubeconfig(path: Path, server: str, *, token: str = "", authority: Pat
     }
     path.write_text(json.dumps(config))
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _run(environment: dict[str, str], log: str) -> None:

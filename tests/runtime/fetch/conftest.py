@@ -20,6 +20,7 @@ from model_runtime.fetch.retry import Clock, Patience
 from tests.binaries import cache_folder
 from tests.runtime.fetch.tiny import chat_model, with_sums
 from tests.stack.certificates import Authority, make_authority
+from tests.stack.ports import free_port
 from tests.stack.webserver import WebServer, serving
 
 S3_KEY, S3_SECRET = "nereid-test", "nereid-test-secret"
@@ -89,12 +90,6 @@ class S3Server:
         )
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -120,7 +115,7 @@ def running_s3(folder: Path, tls: Path | None = None, trusted: Path | None = Non
     data, sidecar = folder / "data", folder / "sidecar"
     data.mkdir()
     sidecar.mkdir()
-    port = _free_port()
+    port = free_port()
     secure = ["--cert", tls, "--key", tls] if tls else []
     command = [versitygw_binary(), "--port", f"127.0.0.1:{port}", *secure, "posix", "--sidecar", sidecar, data]
     environment = {"ROOT_ACCESS_KEY": S3_KEY, "ROOT_SECRET_KEY": S3_SECRET}

@@ -20,6 +20,7 @@ import pytest
 
 from tests.binaries import cache_folder
 from tests.stack.certificates import Authority
+from tests.stack.ports import free_port
 from tests.stack.registry import PASSWORD, USER, configuration
 from tests.stack.wait import wait_for
 
@@ -45,9 +46,7 @@ def running_registry(storage: Path, folder: Path, tls: Path | None = None, **mor
 
     `tls` holds its key and certificate.
     """
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
+    port = free_port()
     config = json.loads(configuration(f"127.0.0.1:{port}", str(storage), tls=str(tls or "")))
     (folder / "config.yml").write_text(json.dumps(config | more))
     environment = {"OTEL_TRACES_EXPORTER": "none", "HOME": str(folder)}

@@ -8,14 +8,12 @@ import pytest
 from model_runtime.fetch.progress import Progress
 from model_runtime.fetch.progress_server import serving_progress
 from tests.runtime.fetch.conftest import FakeTime
+from tests.stack import ports
 
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return ports.free_port()
 
 
 def test_the_answer_follows_the_fetch(progress: Progress, fake_time: FakeTime, free_port: int) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from model_runtime.frontend.readiness import LoadedModel, why_not_ready
-from tests.runtime.conftest import Frontend, free_ports, frontend
+from tests.runtime.conftest import Frontend, frontend
 from tests.runtime.frontend.stand_in import Script, StandIn
+from tests.stack.ports import free_ports
 
 DIGEST, OTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 

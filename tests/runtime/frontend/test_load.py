@@ -13,8 +13,9 @@ import openai
 import pytest
 
 from model_runtime.frontend.load import LoadReport, read_figures, write_header
-from tests.runtime.conftest import Frontend, free_ports, frontend
+from tests.runtime.conftest import Frontend, frontend
 from tests.runtime.frontend.stand_in import Script, StandIn
+from tests.stack.ports import free_ports
 from tests.stack.wait import wait_for
 
 METRICS = """\

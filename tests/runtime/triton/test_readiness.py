@@ -12,9 +12,10 @@ import tritonclient.grpc as grpc_client
 from tritonclient.utils import InferenceServerException
 
 from model_runtime.verify import Task
-from tests.runtime.conftest import Triton, answers, free_ports, running_triton, serving_of, write_model
+from tests.runtime.conftest import Triton, answers, running_triton, serving_of, write_model
 from tests.runtime.small_models import ENCODERS, make_by_reference
 from tests.runtime.triton.gates import make_gate
+from tests.stack.ports import free_ports
 
 # The clock of the warm-up says what the test wants, so that a busy machine changes nothing.
 WARMING = """

@@ -17,7 +17,8 @@ from tritonclient.utils import InferenceServerException
 from model_runtime.repository import Serving, model_repository
 from model_runtime.verify import Task
 from nereid_operator.render.triton import VLLM_SCRIPT
-from tests.runtime.conftest import REPOSITORY, _address, _triton_environment, free_ports, running, triton_folder
+from tests.runtime.conftest import REPOSITORY, _address, _triton_environment, running, triton_folder
+from tests.stack.ports import free_ports
 
 WRAPPERS = {
     "tritonserver.sh": lambda: ["/bin/sh", "-c", _at_home("/opt/triton", _wrapper()), "tritonserver"],
