@@ -1,10 +1,12 @@
 """The frontend's side of Triton: requests as tensors, answers as values, failures as API errors.
 
-The only module that opens sockets to Triton's gRPC port. Closing the iterator of `generate` cancels the request.
+The only module that opens sockets to Triton's gRPC port. Closing the iterator of `generate` ends the generation.
+No call of inference is ever cut while Triton works on it: docs/decisions/0004.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import uuid
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from model_runtime.frontend.errors import ApiError
 from model_runtime.frontend.logprobs import Position, read_logprobs
 from model_runtime.frontend.readiness import LoadedModel
 from model_runtime.frontend.triton_errors import status_of, to_api_error
+from model_runtime.frontend.triton_stream import Request, TritonStream
 
 # Triton's container starts anew in seconds; by default the channel would look for it only every two minutes then.
 _CHANNEL_OPTIONS = (
@@ -26,8 +29,13 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
 
-# How long after a request's deadline the engine may still say so; cancelling a stream just as it ends can crash Triton.
+# How long after a request's deadline the engine may still say so itself.
 _LATE_SECONDS = 2.0
+# How long what nobody waits for any more may go on when the client is closed.
+_CLOSE_SECONDS = 5.0
+# Our own engine ends a generation when a request with this parameter names it; Triton's vLLM backend does not know it.
+_CANCEL_PARAMETER = "nereid_cancel"
+_VLLM = "vllm"
 _DIGEST_PARAMETER = "digest"
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -77,9 +85,13 @@ class TritonClient:
     def __init__(self, address: str, model: str) -> None:
         self._client = triton.InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
         self._model = model
+        self._backend = ""  # until Triton has said what it has loaded, before which no request comes
+        self._unread: set[asyncio.Future[Any]] = set()
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the channel, what nobody waits for any more a moment later."""
+        if self._unread:
+            await asyncio.wait(self._unread, timeout=_CLOSE_SECONDS)
         await self._client.close()
 
     async def loaded_model(self, timeout_seconds: float) -> LoadedModel | None:
@@ -93,7 +105,7 @@ class TritonClient:
             raise _failure(error) from error
         except TimeoutError as error:
             raise to_api_error("UNAVAILABLE", f"silent for {timeout_seconds:g} s") from error
-        parameters = answer.config.parameters
+        self._backend, parameters = answer.config.backend, answer.config.parameters
         return LoadedModel(parameters[_DIGEST_PARAMETER].string_value if _DIGEST_PARAMETER in parameters else None)
 
     async def embed(self, text: str, timeout_seconds: float | None) -> Embedding:
@@ -115,43 +127,66 @@ class TritonClient:
 
     async def _infer(self, text: str, timeout_seconds: float | None) -> Any:  # noqa: ANN401 - tritonclient has no types
         tensor = _tensor("text_input", [[text.encode()]], "BYTES")
+        call = self._client.infer(self._model, [tensor], timeout=_microseconds(timeout_seconds))
         try:
-            return await self._client.infer(self._model, [tensor], timeout=_microseconds(timeout_seconds))
+            return await asyncio.shield(self._keep(call))
         except InferenceServerException as error:
             raise _failure(error) from error
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Delta]:
         """Yield the responses of a generation: pieces of text, or one response in all."""
         # Without Triton's option `triton_grpc_error`: a stream that ends by a status code can crash the server.
-        call = self._client.stream_infer(_once(_request(self._model, generation)))
-        failure = None
+        request = _request(self._model, generation)
+        stream = TritonStream(self._client.stream_infer, request, self._farewell(request))
+        deadline = _deadline(generation.timeout_seconds)
+        failure, ended = None, False
         try:
-            async for result, error in _until(call, generation.timeout_seconds):
+            while (answer := await stream.receive(deadline)) is not None:
+                result, error = answer
                 if error is not None:
                     failure = failure or to_api_error(status_of(error.message()), error.message())
-                else:
-                    yield _delta(result)
+                    stream.finish()
+                    continue
+                delta = _delta(result)
+                if delta.finish_reason is not None:
+                    stream.finish()
+                yield delta
+            ended = True
         except grpc.aio.AioRpcError as error:
             raise to_api_error(error.code().name, error.details() or "") from error
         except TimeoutError as error:
             raise to_api_error("DEADLINE_EXCEEDED", f"nothing after {generation.timeout_seconds:g} s") from error
         finally:
-            # Nothing to do for a stream that has ended; one that ends just now must not be cancelled.
-            call.cancel()
+            stream.finish() if ended else self._keep(stream.leave())
         if failure is not None:
             raise failure
 
+    def _keep(self, call: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        """Let a call run to its end, whether or not somebody waits for it."""
+        task = asyncio.ensure_future(call)
+        self._unread.add(task)
+        task.add_done_callback(self._forget)
+        return task
 
-async def _until(call: AsyncIterator[Any], seconds: float | None) -> AsyncIterator[Any]:
-    """Yield what the call yields; TimeoutError when it goes on for too long after its deadline."""
-    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds + _LATE_SECONDS
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline):
-                item = await anext(call)
-        except StopAsyncIteration:
-            return
-        yield item
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._unread.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever still waits is told; for nobody it is no event worth a line
+
+    def _farewell(self, request: Request) -> Request | None:
+        """Return what ends the generation of a request; None where cancelling the call is the only way."""
+        if self._backend == _VLLM:
+            return None
+        return {
+            "model_name": self._model,
+            "inputs": [_tensor("text_input", [b""], "BYTES")],
+            "parameters": {_CANCEL_PARAMETER: request["request_id"]},
+        }
+
+
+def _deadline(seconds: float | None) -> float | None:
+    """Return until when, by the loop's clock, a stream is read that has so long to live."""
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds + _LATE_SECONDS
 
 
 def _failure(error: InferenceServerException) -> ApiError:
@@ -169,6 +204,7 @@ def _request(model: str, generation: Generation) -> dict[str, Any]:
         flags["return_logprobs"] = True
     return {
         "model_name": model,
+        "request_id": str(uuid.uuid4()),  # nobody else can guess it, and so end what is not theirs
         "inputs": [
             _tensor("text_input", [generation.prompt.encode()], "BYTES"),
             _tensor("sampling_parameters", [orjson.dumps(generation.sampling)], "BYTES"),
@@ -183,10 +219,6 @@ def _tensor(name: str, values: list[Any], datatype: str) -> triton.InferInput:
     tensor = triton.InferInput(name, list(array.shape), datatype)
     tensor.set_data_from_numpy(array)
     return tensor
-
-
-async def _once(request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    yield request
 
 
 def _delta(result: Any) -> Delta:  # noqa: ANN401 - tritonclient has no types

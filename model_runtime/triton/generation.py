@@ -10,6 +10,7 @@ import os
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from model_runtime import termination
 from model_runtime.engines import generator
@@ -21,8 +22,9 @@ from model_runtime.engines.warm_up import warm_up
 from model_runtime.errors import EngineDied
 from model_runtime.triton.lifeline import Lifeline
 from model_runtime.triton.metrics import EngineMetrics
+from model_runtime.triton.outlet import Outlet, WatchedSender
 from model_runtime.triton.placing import place
-from model_runtime.triton.responses import ResponseSink, read_inputs, send_error
+from model_runtime.triton.responses import ResponseSink, farewell, read_inputs, send_error, send_nothing
 from model_runtime.triton.settings import read_settings
 
 log = logging.getLogger(__name__)
@@ -46,25 +48,38 @@ class TritonPythonModel:
         self.scheduler = Scheduler(
             batcher, max_queued=settings.max_queued, on_death=end_process, after_step=self.metrics.update
         )
+        # By the ids that clients gave; an entry is gone with the generation.
+        self._sinks: WeakValueDictionary[str, ResponseSink] = WeakValueDictionary()
+        self.outlet = Outlet(on_stuck=end_process)
         self.lifeline = Lifeline()
         room = f"a cache of {self.generator.blocks * BLOCK_TOKENS} tokens"
         log.info("%s is loaded: %s on %s, %s, %s", settings.name, placement.dtype, placement.device, room, warmth)
 
     def execute(self, requests: list[Any]) -> None:
-        """Hand each request to the scheduler; a wrong one, or one too many, is answered here."""
+        """Hand each request to the scheduler; a wrong one, one too many, or a farewell is answered here."""
         for request in requests:
-            sender = request.get_response_sender()
+            sender = self.outlet.watched(request.get_response_sender())
+            if (left := farewell(request)) is not None:
+                self._end(left)
+                send_nothing(sender)
+                continue
             try:
                 self._submit(request, sender)
             except EngineError as error:
                 send_error(sender, error)
 
+    def _end(self, request_id: str) -> None:
+        """Let the engine know, at its next step, that a request's client has left; what has ended is not known here."""
+        if (sink := self._sinks.get(request_id)) is not None:
+            sink.leave()
+
     def finalize(self) -> None:
         """Let accepted requests finish."""
         self.scheduler.close()
+        self.outlet.close()
         self.lifeline.close()
 
-    def _submit(self, request: Any, sender: Any) -> None:  # noqa: ANN401 - Triton's module has no types
+    def _submit(self, request: Any, sender: WatchedSender) -> None:  # noqa: ANN401 - Triton's module has no types
         now = time.monotonic()
         inputs = read_inputs(request)
         prompt = self.generator.tokenizer.encode(inputs.text)
@@ -72,6 +87,8 @@ class TritonPythonModel:
         if inputs.return_cumulative_logprob and sampling.logprobs is None:
             sampling = sampling.model_copy(update={"logprobs": 0})
         sink = ResponseSink(sender, inputs, len(prompt), self.generator.tokenizer.decode_one)
+        if request.request_id():
+            self._sinks[request.request_id()] = sink
         self.scheduler.submit(
             self.generator.read(
                 prompt,

@@ -14,7 +14,11 @@ import triton_python_backend_utils as pb_utils
 from model_runtime.engines.errors import InvalidRequestError
 from model_runtime.engines.generate import Piece, TokenLogprob
 from model_runtime.triton.failures import to_triton_error
+from model_runtime.triton.outlet import WatchedSender
 from model_runtime.triton.tensors import read_scalar, read_text, write_texts
+
+# Its value is the id of a request of the same stream, whose client is leaving: docs/decisions/0004.
+CANCEL_PARAMETER = "nereid_cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Inputs:
 class ResponseSink:
     """Turns the pieces of one generation into Triton's responses."""
 
-    def __init__(self, sender: Any, inputs: Inputs, prompt_tokens: int, decode: Callable[[int], str]) -> None:  # noqa: ANN401
+    def __init__(self, sender: WatchedSender, inputs: Inputs, prompt_tokens: int, decode: Callable[[int], str]) -> None:
         self._sender = sender
         self._inputs = inputs
         self._prompt_tokens = prompt_tokens
@@ -44,10 +48,15 @@ class ResponseSink:
         self._tokens = 0
         self._logprobs: list[tuple[TokenLogprob, ...]] = []
         self._cumulative = 0.0
+        self._left = False
+
+    def leave(self) -> None:
+        """Take note that the client has said it will read no more; called by Triton's thread."""
+        self._left = True
 
     def is_cancelled(self) -> bool:
-        """Say whether the client has cancelled the request or hung up."""
-        return bool(self._sender.is_cancelled())
+        """Say whether the client has left, cancelled the request or hung up."""
+        return self._left or self._sender.is_cancelled()
 
     def send(self, piece: Piece) -> None:
         """Send the piece, or keep it until the end of the request or the next whole character."""
@@ -89,6 +98,12 @@ class ResponseSink:
         }
 
 
+def farewell(request: Any) -> str | None:  # noqa: ANN401 - Triton's module has no types
+    """Return the id of the request that this one ends, None for one that wants an answer of its own."""
+    left = json.loads(request.parameters() or "{}").get(CANCEL_PARAMETER)
+    return None if left is None else str(left)
+
+
 def read_inputs(request: Any) -> Inputs:  # noqa: ANN401 - Triton's module has no types
     """Read the tensors of a request; the defaults of the optional ones are the vLLM backend's."""
 
@@ -110,7 +125,12 @@ def read_inputs(request: Any) -> Inputs:  # noqa: ANN401 - Triton's module has n
     )
 
 
-def send_error(sender: Any, error: Exception) -> None:  # noqa: ANN401 - Triton's module has no types
+def send_nothing(sender: WatchedSender) -> None:
+    """End a request that gets no answer."""
+    sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+
+def send_error(sender: WatchedSender, error: Exception) -> None:
     """Answer a request with an error, which ends it."""
     response = pb_utils.InferenceResponse(output_tensors=[], error=to_triton_error(error))
     sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)

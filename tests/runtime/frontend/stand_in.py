@@ -70,7 +70,8 @@ class StandIn:
     script: Script = field(default_factory=Script)
     seen: list[Seen] = field(default_factory=list)
     running: int = 0
-    cancelled: int = 0
+    cancelled: int = 0  # generations whose client has said that it leaves
+    cut: int = 0  # streams that were cancelled, which a real Triton may not survive
     sent: int = 0  # pieces of streams
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -82,7 +83,7 @@ class StandIn:
 
     def reset(self) -> None:
         """Forget what an earlier test said and saw."""
-        self.script, self.cancelled, self.sent = Script(), 0, 0
+        self.script, self.cancelled, self.cut, self.sent = Script(), 0, 0, 0
         self.seen.clear()
         self.release()
 
@@ -120,15 +121,30 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
 
     async def ModelStreamInfer(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: N802
         self._state.running += 1
+        generation = self._generate(_read(await anext(aiter(requests))))
+        farewell = asyncio.ensure_future(anext(aiter(requests), None))
         try:
-            async for request in requests:
-                async for response in self._generate(_read(request)):
-                    yield response
+            while (response := await self._next(generation, farewell)) is not None:
+                yield response
         except asyncio.CancelledError:
-            self._state.cancelled += 1
+            self._state.cut += 1
             raise
         finally:
+            farewell.cancel()
             self._state.running -= 1
+
+    async def _next(self, generation: AsyncIterator[Any], farewell: asyncio.Future[Any]) -> Any:
+        """Return the next response of a generation; None when it has ended or its client has left."""
+        response = asyncio.ensure_future(anext(generation, None))
+        try:
+            await asyncio.wait({response, farewell}, return_when=asyncio.FIRST_COMPLETED)
+            if response.done():
+                return response.result()
+            assert "nereid_cancel" in farewell.result().parameters, "nothing more is sent before the end"
+            self._state.cancelled += 1
+            return None
+        finally:
+            response.cancel()
 
     async def _generate(self, seen: Seen) -> AsyncIterator[Any]:
         script = self._state.script

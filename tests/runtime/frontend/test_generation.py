@@ -122,7 +122,9 @@ def test_a_client_that_hangs_up_cancels_all_its_choices(client: openai.OpenAI, s
     next(iter(stream))
     wait_for("three generations", lambda: len(stand_in.seen) == 3, seconds=10)
     stream.close()
-    wait_for("three cancellations", lambda: stand_in.cancelled == 3, seconds=10)
+    wait_for("three farewells", lambda: stand_in.cancelled == 3, seconds=10)
+    wait_for("no stream", lambda: stand_in.running == 0, seconds=10)
+    assert stand_in.cut == 0
 
 
 def test_a_failure_in_a_stream_is_its_last_event(client: openai.OpenAI, stand_in: StandIn) -> None:
@@ -171,4 +173,5 @@ def test_a_deadline_holds_before_an_engine_that_says_nothing(
     with pytest.raises(openai.APIStatusError) as failure:
         client.completions.create(model="m", prompt="Hi", stream=stream, extra_headers={"x-request-timeout-ms": "1"})
     assert (failure.value.status_code, failure.value.code) == (504, "timeout")
-    wait_for("the cancellation", lambda: stand_in.cancelled == 1, seconds=10)
+    wait_for("the farewell", lambda: stand_in.cancelled == 1, seconds=10)
+    assert stand_in.cut == 0

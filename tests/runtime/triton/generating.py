@@ -1,11 +1,15 @@
 """Generations asked of a real Triton by the unmodified asynchronous client. Used by the tests beside it."""
 
 import json
+import re
+import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 from tritonclient.grpc import aio
+
+from tests.runtime.conftest import Triton
 
 FLAGS = (
     "return_finish_reason",
@@ -53,3 +57,11 @@ async def generate(
 
 def text_of(responses: list[Any]) -> str:
     return b"".join(response.as_numpy("text_output")[0] for response in responses).decode()
+
+
+def metric(triton: Triton, name: str) -> float:
+    with urllib.request.urlopen(f"http://{triton.metrics}/metrics", timeout=5) as response:
+        text = response.read().decode()
+    found = re.search(rf'^{name}{{model="smollm2"}} (\S+)$', text, re.MULTILINE)
+    assert found, f"{name} is not among the metrics"
+    return float(found[1])

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import re
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from tritonclient.grpc import aio
 from model_runtime.verify import Task
 from tests.runtime.conftest import Triton, serving_of, triton_with
 from tests.runtime.reference import ReferenceChat
-from tests.runtime.triton.generating import generate, inputs, text_of
+from tests.runtime.triton.generating import generate, inputs, metric, text_of
 from tests.stack.wait import wait_for
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -32,14 +30,6 @@ def small(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 @pytest.fixture(scope="module")
 def prompt(smollm2: Path) -> str:
     return ReferenceChat(smollm2).prompt(QUESTION)
-
-
-def metric(triton: Triton, name: str) -> float:
-    with urllib.request.urlopen(f"http://{triton.metrics}/metrics", timeout=5) as response:
-        text = response.read().decode()
-    found = re.search(rf'^{name}{{model="smollm2"}} (\S+)$', text, re.MULTILINE)
-    assert found, f"{name} is not among the metrics"
-    return float(found[1])
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
@@ -73,22 +63,29 @@ async def test_a_request_that_is_late_ends_with_a_word(triton: Triton, prompt: s
 
 
 async def test_a_client_that_goes_frees_its_place(small: Triton, prompt: str) -> None:
-    """Two that would run for minutes leave; the third, which waits behind them, is answered."""
+    """Two that would run for minutes leave, with a word; the third, which waits behind them, is answered."""
     before = metric(small, "nereid_engine_cancelled_total")
     endless = {"max_tokens": 4000, "ignore_eos": True}
 
-    async def leave_after_the_first_piece() -> None:
+    async def leave_after_the_first_piece(request_id: str) -> None:
+        begun = asyncio.Event()
+
         async def requests() -> AsyncIterator[dict[str, Any]]:
-            yield {"model_name": "smollm2", "inputs": inputs(prompt, stream=True, sampling=endless)}
+            tensors = inputs(prompt, stream=True, sampling=endless)
+            yield {"model_name": "smollm2", "request_id": request_id, "inputs": tensors}
+            await begun.wait()
+            farewell = {"parameters": {"nereid_cancel": request_id}}
+            yield {"model_name": "smollm2", "inputs": inputs("", stream=True, sampling={}), **farewell}
 
         async with aio.InferenceServerClient(small.grpc) as client:
-            call = client.stream_infer(requests())
-            async for _, error in call:
-                assert error is None
-                break
-            call.cancel()
+            answers = []
+            async for _, error in client.stream_infer(requests()):
+                answers.append(error)
+                begun.set()
+        assert answers[0] is None
+        assert "the client has gone" in answers[-1].message()
 
-    leaving = [asyncio.create_task(leave_after_the_first_piece()) for _ in range(2)]
+    leaving = [asyncio.create_task(leave_after_the_first_piece(name)) for name in ("first", "second")]
     answered = asyncio.create_task(generate(small.grpc, prompt, stream=False, temperature=0))
     await asyncio.gather(*leaving)
     assert text_of(await answered) == ANSWER
