@@ -1,0 +1,1 @@
+"""The gateway's IR → what Envoy is told over ADS. Pure: it adds form and decides nothing."""
