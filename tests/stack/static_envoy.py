@@ -19,6 +19,8 @@ from tests.binaries import envoy
 from tests.stack.ports import free_ports
 from tests.stack.wait import wait_for
 
+# Apart from the logs, of which Envoy would be told at every line.
+WATCHED = "watched"
 # Address and port of a replica as the snapshot has them → where it listens here.
 Places = Mapping[tuple[str, int], str]
 
@@ -87,10 +89,11 @@ def _is_live(started: RunningEnvoy) -> bool:
 
 def write_dynamic(resources: Resources, folder: Path, places: Places) -> None:
     """Write what Envoy watches: a file for each cluster's endpoints, and one for the certificate."""
+    (folder / WATCHED).mkdir(exist_ok=True)
     for name, assignment in resources[ENDPOINTS].items():
-        _write(folder / f"{_file_name(name)}.json", ENDPOINTS, _placed(assignment, places))
+        _write(_endpoints_file(name, folder), ENDPOINTS, _placed(assignment, places))
     for certificate in resources[SECRET].values():
-        _write(folder / "secret.json", SECRET, certificate)
+        _write(folder / WATCHED / "secret.json", SECRET, certificate)
 
 
 def _placed(assignment: Mapping[str, Any], places: Places) -> dict[str, Any]:
@@ -112,8 +115,8 @@ def _write(path: Path, type_url: str, resource: Mapping[str, Any]) -> None:
     new.rename(path)
 
 
-def _file_name(cluster: str) -> str:
-    return f"endpoints.{cluster.replace('/', '.')}"
+def _endpoints_file(cluster: str, folder: Path) -> Path:
+    return folder / WATCHED / f"endpoints.{cluster.replace('/', '.')}.json"
 
 
 def _write_bootstrap(resources: Resources, folder: Path, admin: int) -> Path:
@@ -136,7 +139,7 @@ def _bootstrap(resources: Resources, folder: Path, admin: int) -> dict[str, Any]
 
 
 def _with_file(cluster: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    source = {"path_config_source": {"path": str(folder / f"{_file_name(cluster['name'])}.json")}}
+    source = {"path_config_source": {"path": str(_endpoints_file(cluster["name"], folder))}}
     return {**cluster, "eds_cluster_config": {**cluster["eds_cluster_config"], "eds_config": source}}
 
 
@@ -148,7 +151,7 @@ def _with_routes(resources: Resources, folder: Path) -> dict[str, Any]:
     manager["route_config"] = resources[ROUTES][FRONT]
     if "transport_socket" in chain:
         context = chain["transport_socket"]["typed_config"]["common_tls_context"]
-        source = {"path_config_source": {"path": str(folder / "secret.json")}}
+        source = {"path_config_source": {"path": str(folder / WATCHED / "secret.json")}}
         context["tls_certificate_sds_secret_configs"][0]["sds_config"] = source
     return listener
 

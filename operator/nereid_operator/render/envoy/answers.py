@@ -24,7 +24,7 @@ _OFF = message("envoy.config.route.v3.FilterConfig", disabled=True)
 
 def openai_unknown(body_bytes: int) -> Message:
     """Answer where no model is named in JSON, or one that is not there; until then the whole body is awaited."""
-    return {**_refusal(MODEL_NOT_FOUND, 404, off=(PATH_FINDER,)), "request_body_buffer_limit": body_bytes}
+    return _awaiting(body_bytes, off=(PATH_FINDER,))
 
 
 def http_unknown() -> Message:
@@ -37,8 +37,7 @@ def grpc_unknown(body_bytes: int) -> Message:
 
     A stream may be longer in all than one message.
     """
-    off = (PATH_FINDER, JSON_FINDER, SIZE_LIMIT)
-    return {**_refusal(MODEL_NOT_FOUND, 404, off=off), "request_body_buffer_limit": body_bytes}
+    return _awaiting(body_bytes, off=(PATH_FINDER, JSON_FINDER, SIZE_LIMIT))
 
 
 def refusal(name: str, status: int) -> Message:
@@ -80,6 +79,17 @@ def _answer(name: str, body: str) -> Message:
 
 def _without_model(route: Message) -> Message:
     return route | {"typed_per_filter_config": {PATH_FINDER: _OFF, JSON_FINDER: _OFF}}
+
+
+def _awaiting(body_bytes: int, *, off: tuple[str, ...]) -> Message:
+    """Return a route to a cluster that does not exist: a route to one is what bounds the part that is awaited."""
+    return {
+        "name": MODEL_NOT_FOUND,
+        "match": {"prefix": "/"},
+        "route": {"cluster": "none", "cluster_not_found_response_code": "NOT_FOUND"},
+        "request_body_buffer_limit": body_bytes,
+        "typed_per_filter_config": dict.fromkeys(off, _OFF),
+    }
 
 
 def _refusal(name: str, status: int, *, off: tuple[str, ...]) -> Message:

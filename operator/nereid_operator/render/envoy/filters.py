@@ -1,4 +1,4 @@
-"""The HTTP filters, in their order: what is packed is refused, what is too large is refused, the model's name is found.
+"""The HTTP filters, in their order: what is no request for here is refused, then the model's name is found.
 
     path of the Open Inference Protocol ─┐
     `model` of a JSON body ──────────────┼─► dynamic metadata ─► filter state nereid.model ─► the route is chosen again
@@ -19,6 +19,7 @@ SIZE_LIMIT = "nereid.body_size"
 # Policies of the first filter, which local replies know by the name in the details of the response.
 PACKED_GRPC = "packed-grpc"
 PACKED_HTTP = "packed-http"
+NO_PATH = "no-path"
 
 # Headers that mean something inside, whoever sends them from outside.
 _OURS = ("x-nereid-", "x-envoy-", "endpoint-load-metrics", "triton-grpc-protocol-")
@@ -30,7 +31,7 @@ _GRPC_MODEL = "metadata.filter_metadata['envoy.filters.http.grpc_field_extractio
 def http_filters(limits: Limits) -> list[Message]:
     """Return the filters of every request."""
     return [
-        extension("nereid.packed", _refuse_packed()),
+        extension("nereid.refused", _refused()),
         extension(
             SIZE_LIMIT,
             struct(
@@ -55,17 +56,25 @@ def early_mutations() -> list[Message]:
     return [extension("nereid.strip", message(kind, mutations=mutations))]
 
 
-def _refuse_packed() -> Message:
-    """Refuse bodies that are longer than they look: a limit that is kept before unpacking is none."""
-    policies = {PACKED_GRPC: _encoded("grpc-encoding"), PACKED_HTTP: _encoded("content-encoding")}
+def _refused() -> Message:
+    """Refuse tunnels, which have no path, and bodies that are longer than they look: their limit would be none."""
+    rooted = {"header": {"name": ":path", "string_match": {"prefix": "/"}}}
+    policies = {
+        NO_PATH: _policy({"not_rule": rooted}),
+        PACKED_GRPC: _encoded("grpc-encoding"),
+        PACKED_HTTP: _encoded("content-encoding"),
+    }
     return message("envoy.extensions.filters.http.rbac.v3.RBAC", rules={"action": "DENY", "policies": policies})
 
 
 def _encoded(header: str) -> Message:
     present = {"header": {"name": header, "present_match": True}}
     plain = {"header": {"name": header, "string_match": {"exact": "identity", "ignore_case": True}}}
-    rules = [present, {"not_rule": plain}]
-    return {"permissions": [{"and_rules": {"rules": rules}}], "principals": [{"any": True}]}
+    return _policy({"and_rules": {"rules": [present, {"not_rule": plain}]}})
+
+
+def _policy(permission: Message) -> Message:
+    return {"permissions": [permission], "principals": [{"any": True}]}
 
 
 def _model_of_path() -> Message:
@@ -100,18 +109,17 @@ def _model_of_grpc() -> Message:
 
 
 def _model_state() -> Message:
-    cel = extension("envoy.formatter.cel", message("envoy.extensions.formatter.cel.v3.Cel"))
     return struct(
         "envoy.extensions.filters.http.set_filter_state.v3.Config",
         clear_route_cache=True,
         on_request_headers=[
             _state(f"%DYNAMIC_METADATA({NAMESPACE}:model):{_NAME_CHARACTERS}%"),
-            _state(f"%CEL({_GRPC_MODEL}):{_NAME_CHARACTERS}%", formatters=[cel]),
+            _state(f"%CEL({_GRPC_MODEL}):{_NAME_CHARACTERS}%"),
         ],
     )
 
 
-def _state(content: str, **fields: object) -> Message:
+def _state(content: str) -> Message:
     return {
         "object_key": MODEL_STATE,
         "factory_key": "envoy.string",
@@ -119,6 +127,5 @@ def _state(content: str, **fields: object) -> Message:
         "format_string": {
             "omit_empty_values": True,
             "text_format_source": {"inline_string": content},
-            **fields,
         },
     }

@@ -7,7 +7,7 @@ One table: when, which status, and what it says. Three forms: OpenAI's error for
 from dataclasses import dataclass
 
 from nereid_operator.render.envoy import answers
-from nereid_operator.render.envoy.filters import PACKED_GRPC, PACKED_HTTP
+from nereid_operator.render.envoy.filters import NO_PATH, PACKED_GRPC, PACKED_HTTP
 from nereid_operator.render.envoy.resources import MODEL_STATE, Message, extension, message, text
 
 _INVALID = "invalid_request_error"
@@ -17,7 +17,10 @@ _REQUEST = "%REQ(:METHOD)% %REQ(:PATH):300%"
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """`when` is a condition in CEL or a status; `grpc` is the grpc-status; `status` changes the one of HTTP."""
+    """`when` is a condition in CEL or a status; `grpc` is the grpc-status; `status` changes the one of HTTP.
+
+    `grpc_says` is there where gRPC has other words.
+    """
 
     when: str | int
     says: str
@@ -25,12 +28,14 @@ class _Reply:
     kind: str = _INVALID
     param: str | None = None
     grpc: int = 2
+    grpc_says: str | None = None
     status: int | None = None
     retry: bool = False
 
 
 def _route(name: str) -> str:
-    return f"xds.route_name == '{name}'"
+    # Until the router answers, a request that is refused for another reason has such a route too.
+    return f"response.code_details in ['direct_response', 'cluster_not_found'] && xds.route_name == '{name}'"
 
 
 def _policy(name: str) -> str:
@@ -44,6 +49,7 @@ _REPLIES = (
         code="missing_required_parameter",
         param="model",
         grpc=3,
+        grpc_says="the first message has to name the model",
         status=400,
     ),
     _Reply(
@@ -76,8 +82,21 @@ _REPLIES = (
         grpc=12,
         status=415,
     ),
+    _Reply(
+        when=_policy(NO_PATH),
+        says="%REQ(:METHOD)% without a path is not served",
+        code="method_not_allowed",
+        grpc=12,
+        status=405,
+    ),
     _Reply(when=408, says="The request did not come in time", code="body_too_slow", grpc=4),
     _Reply(when=413, says="The body is larger than it may be", code="request_entity_too_large", grpc=8),
+    _Reply(
+        when="response.code_details.contains('REQUEST_BUFFER_CONVERSION_FAIL')",
+        says="The first message is larger than it may be, or compressed",
+        code="request_entity_too_large",
+        grpc=8,
+    ),
     _Reply(when=431, says="The headers are larger than they may be", code="headers_too_large", grpc=8),
     _Reply(
         when=503,
@@ -89,7 +108,9 @@ _REPLIES = (
     ),
     _Reply(when=504, says="The answer took longer than it may", code="timeout", kind="timeout_error", grpc=4),
 )
-_REST = _Reply(when="true", says="The request was refused: %RESPONSE_CODE_DETAILS%", code="bad_request", grpc=13)
+_REST = _Reply(
+    when="response.code >= 400", says="The request was refused: %RESPONSE_CODE_DETAILS%", code="bad_request", grpc=13
+)
 
 
 def local_replies() -> Message:
@@ -103,7 +124,7 @@ def _grpc(reply: _Reply) -> Message:
     status = {"header": {"key": "grpc-status", "value": str(reply.grpc)}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return {
         "filter": _both(reply, {"name": "content-type", "string_match": {"prefix": "application/grpc"}}),
-        "body_format_override": text(reply.says),
+        "body_format_override": text(reply.grpc_says or reply.says),
         "headers_to_add": [status],
     }
 

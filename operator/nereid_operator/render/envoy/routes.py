@@ -40,12 +40,14 @@ def routes(gateway: Gateway) -> Message:
     size = len(models["direct_response"]["body"]["inline_string"])
     return {
         "name": FRONT,
+        "validate_clusters": False,
         "max_direct_response_body_size_bytes": max(size, 4096),
         "virtual_hosts": [
             {
                 "name": FRONT,
                 "domains": ["*"],
                 "retry_policy": _retry_policy(),
+                "request_headers_to_remove": ["x-envoy-external-address"],
                 "response_headers_to_remove": _STRIPPED,
                 "matcher": _tree(gateway, models)["matcher"],
             }
