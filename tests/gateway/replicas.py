@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -71,6 +71,10 @@ def _http_server(made: Replica, port: int, number: int) -> ThreadingHTTPServer:
             made.seen.append(Seen(port, self.command, self.path, headers, body))
             if made.held is not None and made.silent:
                 made.held.wait(60)
+            with suppress(ConnectionError):
+                self.answer()
+
+        def answer(self) -> None:
             self.send_response(made.status)
             answer = json.dumps({"replica": made.address}).encode()
             for name, value in made.headers.items():

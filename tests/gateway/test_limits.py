@@ -66,11 +66,7 @@ def test_a_body_that_says_that_it_is_too_large_is_refused_unseen(stand: Stand):
 @pytest.mark.parametrize(("size", "code"), [(6 * MIB - 64, None), (6 * MIB + 4096, grpc.StatusCode.RESOURCE_EXHAUSTED)])
 def test_a_first_message_that_is_too_large(stand: Stand, size: int, code: grpc.StatusCode | None):
     # The name, then field 7, raw tensors, with a length of four bytes.
-    body = (
-        b"\x0a\x06team.m"
-        + b"\x3a"
-        + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
-    )
+    body = b"\x0a\x06team.m\x3a" + bytes([size & 127 | 128, size >> 7 & 127 | 128, size >> 14 & 127 | 128, size >> 21])
     options = [("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(f"127.0.0.1:{stand.gateway.port}", options=options) as channel:
         call = channel.stream_stream(INFER, request_serializer=bytes, response_deserializer=bytes)
