@@ -1,10 +1,11 @@
 """Stand-ins for a replica: they record what reaches them and answer as they are told."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -61,6 +62,15 @@ def replica(address: str) -> Iterator[Replica]:
             server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a connection that was cut, which some tests do."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _http_server(made: Replica, port: int, number: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -71,10 +81,6 @@ def _http_server(made: Replica, port: int, number: int) -> ThreadingHTTPServer:
             made.seen.append(Seen(port, self.command, self.path, headers, body))
             if made.held is not None and made.silent:
                 made.held.wait(60)
-            with suppress(ConnectionError):
-                self.answer()
-
-        def answer(self) -> None:
             self.send_response(made.status)
             answer = json.dumps({"replica": made.address}).encode()
             for name, value in made.headers.items():
@@ -92,7 +98,7 @@ def _http_server(made: Replica, port: int, number: int) -> ThreadingHTTPServer:
         def log_message(self, *words: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", number), Handler)
+    server = _Server(("127.0.0.1", number), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     return server
 

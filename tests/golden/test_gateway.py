@@ -42,6 +42,8 @@ HELD = (
     "extensions.filters.http.router.v3.router_pb2",
     "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "extensions.load_balancing_policies.least_request.v3.least_request_pb2",
+    "extensions.load_balancing_policies.ring_hash.v3.ring_hash_pb2",
     "extensions.matching.common_inputs.network.v3.network_inputs_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
     "extensions.transport_sockets.tls.v3.tls_pb2",

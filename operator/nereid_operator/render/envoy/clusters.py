@@ -12,7 +12,7 @@ would take away half the replicas just when all are needed.
 from enum import StrEnum
 
 from nereid_operator.plan.gateway_ir import Backend, Balancing, GatewayModel
-from nereid_operator.render.envoy.resources import ADS, Message, message
+from nereid_operator.render.envoy.resources import ADS, Message, extension, message
 from nereid_operator.render.ports import FRONTEND_PORT, GRPC_PORT, HTTP_PORT
 
 
@@ -26,12 +26,7 @@ class Kind(StrEnum):
 
 PORTS = {Kind.OPENAI: FRONTEND_PORT, Kind.HTTP: HTTP_PORT, Kind.GRPC: GRPC_PORT}
 
-_LB_POLICIES = {
-    Balancing.LEAST_REQUEST: "LEAST_REQUEST",
-    Balancing.ROUND_ROBIN: "ROUND_ROBIN",
-    Balancing.RANDOM: "RANDOM",
-    Balancing.STICKY_HEADER: "RING_HASH",
-}
+_POLICIES = "envoy.extensions.load_balancing_policies"
 # A replica gets at most a quarter more than its even share, whatever the header's values are.
 _BALANCE_PERCENT = 125
 # Shorter than the 75 s after which the frontend closes a connection that nobody uses.
@@ -64,8 +59,9 @@ def _cluster(model: GatewayModel, backend: Backend, kind: Kind) -> Message:
         "type": "EDS",
         "eds_cluster_config": {"service_name": name, "eds_config": ADS},
         "connect_timeout": "2s",
-        "lb_policy": _LB_POLICIES[model.balancing],
-        "common_lb_config": _common_lb_config(model.balancing),
+        "load_balancing_policy": {"policies": [{"typed_extension_config": _balancing(model.balancing)}]},
+        # Without a healthy replica there is an answer at once, not a guess among those that are none.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [_thresholds()]},
         "outlier_detection": _outlier_detection(),
         "upstream_connection_options": {
@@ -76,12 +72,22 @@ def _cluster(model: GatewayModel, backend: Backend, kind: Kind) -> Message:
     }
 
 
-def _common_lb_config(balancing: Balancing) -> Message:
-    # Without a healthy replica there is an answer at once, not a guess among those that are none.
-    config: Message = {"healthy_panic_threshold": {"value": 0}}
-    if balancing is Balancing.STICKY_HEADER:
-        config["consistent_hashing_lb_config"] = {"hash_balance_factor": _BALANCE_PERCENT}
-    return config
+def _balancing(balancing: Balancing) -> Message:
+    match balancing:
+        case Balancing.LEAST_REQUEST:
+            # Of two replicas drawn by chance both may be the same busy one; there are few enough to look at them all.
+            return _policy("least_request", "LeastRequest", selection_method="FULL_SCAN")
+        case Balancing.ROUND_ROBIN:
+            return _policy("round_robin", "RoundRobin")
+        case Balancing.RANDOM:
+            return _policy("random", "Random")
+        case Balancing.STICKY_HEADER:
+            bounded = {"hash_balance_factor": _BALANCE_PERCENT}
+            return _policy("ring_hash", "RingHash", consistent_hashing_lb_config=bounded)
+
+
+def _policy(name: str, kind: str, **fields: object) -> Message:
+    return extension(f"envoy.load_balancing_policies.{name}", message(f"{_POLICIES}.{name}.v3.{kind}", **fields))
 
 
 def _thresholds() -> Message:

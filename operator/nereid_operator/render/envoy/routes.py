@@ -47,6 +47,8 @@ def routes(gateway: Gateway) -> Message:
                 "name": FRONT,
                 "domains": ["*"],
                 "retry_policy": _retry_policy(),
+                # A longer body is not kept, and so not sent a second time.
+                "request_body_buffer_limit": _OPENAI_BODY_BYTES,
                 "request_headers_to_remove": ["x-envoy-external-address"],
                 "response_headers_to_remove": _STRIPPED,
                 "matcher": _tree(gateway, models)["matcher"],
@@ -133,12 +135,12 @@ def _route(model: GatewayModel, kind: Kind, limits: Limits, target: Message) -> 
 
 
 def _retry_policy() -> Message:
-    """Return what is tried again, on another replica: what was never begun, what failed, what was refused in leaving.
+    """Return what is tried again, on another replica: what was never begun, what failed, what was refused.
 
-    An inference changes nothing, so it can be repeated.
+    An inference changes nothing, so it can be repeated. `unavailable` is gRPC's word for 503.
     """
     return {
-        "retry_on": "connect-failure,refused-stream,reset-before-request,5xx,retriable-headers",
+        "retry_on": "connect-failure,refused-stream,reset-before-request,5xx,unavailable",
         "num_retries": 2,
         "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", message(_PREVIOUS_HOSTS))],
         "host_selection_retry_max_attempts": 5,
