@@ -10,6 +10,7 @@ would take away half the replicas just when all are needed.
 """
 
 from enum import StrEnum
+from functools import cache, lru_cache
 
 from nereid_operator.plan.gateway_ir import Backend, Balancing, GatewayModel
 from nereid_operator.render.envoy.resources import ADS, Message, extension, message
@@ -32,6 +33,8 @@ _BALANCE_PERCENT = 125
 # Shorter than the 75 s after which the frontend closes a connection that nobody uses.
 _IDLE = "30s"
 _PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+# Clusters that are the same objects as in the snapshot before need not be compared; 3 for each revision.
+_REMEMBERED = 2**16
 # Replicas bound their own queues, so Envoy's counters of requests shall never be what refuses one.
 _MANY = 1_000_000
 _FAILED = [
@@ -47,19 +50,31 @@ def cluster_name(namespace: str, backend: str, kind: Kind) -> str:
 
 def clusters(model: GatewayModel, backend: Backend) -> dict[str, Message]:
     """Return the backend's clusters by name."""
-    return {cluster_name(model.namespace, backend.name, kind): _cluster(model, backend, kind) for kind in Kind}
+    made = {}
+    for kind in Kind:
+        name = cluster_name(model.namespace, backend.name, kind)
+        # Figures are those of the model, so that their number does not grow with its revisions.
+        made[name] = _cluster(name, f"{model.namespace}/{model.name}/{kind}", kind, model.balancing)
+    return made
 
 
-def _cluster(model: GatewayModel, backend: Backend, kind: Kind) -> Message:
-    name = cluster_name(model.namespace, backend.name, kind)
+@lru_cache(maxsize=_REMEMBERED)
+def _cluster(name: str, figures: str, kind: Kind, balancing: Balancing) -> Message:
     return {
         "name": name,
-        # Figures are those of the model, so that their number does not grow with its revisions.
-        "alt_stat_name": f"{model.namespace}/{model.name}/{kind}",
+        "alt_stat_name": figures,
         "type": "EDS",
         "eds_cluster_config": {"service_name": name, "eds_config": ADS},
+        **_shared(kind, balancing),
+    }
+
+
+@cache
+def _shared(kind: Kind, balancing: Balancing) -> Message:
+    """Return what thousands of clusters have in common, once."""
+    return {
         "connect_timeout": "2s",
-        "load_balancing_policy": {"policies": [{"typed_extension_config": _balancing(model.balancing)}]},
+        "load_balancing_policy": {"policies": [{"typed_extension_config": _balancing(balancing)}]},
         # Without a healthy replica there is an answer at once, not a guess among those that are none.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [_thresholds()]},
