@@ -100,3 +100,14 @@ def test_what_belongs_to_a_model_is_its_own(name: str):
 def test_a_listener_is_the_same_whatever_the_models_are():
     first, second = (snapshot(GATEWAYS[name])[LISTENER] for name in ("no-models", "one-model"))
     assert json.dumps(first) == json.dumps(second)
+
+
+def test_what_did_not_change_is_the_same_object():
+    """So that whoever sends the resources need not compare thousands of them."""
+    before = GATEWAYS["every-kind"]
+    first, *rest = before.models
+    after = replace(before, models=(replace(first, timeout_seconds=7), *rest))
+    old, new = snapshot(before), snapshot(after)
+    for kind in (CLUSTER, ENDPOINTS):
+        assert all(new[kind][name] is resource for name, resource in old[kind].items())
+    assert new[ROUTES] != old[ROUTES]
