@@ -14,6 +14,9 @@ import grpc
 
 from tests.stack.ports import free_ports
 
+# What stands for a status of HTTP in gRPC.
+STATUSES = {500: grpc.StatusCode.INTERNAL, 503: grpc.StatusCode.UNAVAILABLE}
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -128,7 +131,7 @@ class _Recorder(grpc.GenericRpcHandler):
             for body in requests:
                 self._made.seen.append(Seen(8001, "POST", call.method, metadata, body))
                 if self._made.status != 200:
-                    context.abort(grpc.StatusCode.UNAVAILABLE, "told to")
+                    context.abort(STATUSES[self._made.status], "told to")
                 yield b""
 
         return grpc.stream_stream_rpc_method_handler(answer)

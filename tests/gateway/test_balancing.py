@@ -263,11 +263,36 @@ def test_a_replica_that_is_not_there_costs_nothing(tmp_path: Path):
         assert ask_often(stand, 100) == {200: 100}
 
 
+def call_often(stand: Stand, times: int) -> Counter[grpc.StatusCode]:
+    """Call over one connection and return how many calls ended in each way."""
+    found: Counter[grpc.StatusCode] = Counter()
+    with grpc.insecure_channel(f"127.0.0.1:{stand.gateway.port}") as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", request_serializer=bytes)
+        for _ in range(times):
+            try:
+                call(MESSAGE, timeout=10)
+                found[grpc.StatusCode.OK] += 1
+            except grpc.RpcError as error:
+                found[error.code()] += 1
+    return found
+
+
+def test_over_grpc_a_broken_replica_costs_nothing_and_full_ones_are_not_left_out(tmp_path: Path):
+    ejected = "cluster.team/m/grpc.outlier_detection.ejections_enforced_total"
+    with standing(gateway(model("m", *THREE)), tmp_path) as stand:
+        for one in stand.replicas.values():
+            one.status = 503
+        assert call_often(stand, 50) == {grpc.StatusCode.UNAVAILABLE: 50}
+        assert stand.envoy.stat(ejected) == 0
+        for one in stand.replicas.values():
+            one.status = 200
+        stand.replicas["10.0.0.1"].status = 500
+        assert call_often(stand, 50) == {grpc.StatusCode.OK: 50}
+        assert stand.replicas["10.0.0.1"].seen
+
+
 def test_grpc_is_balanced_by_call_and_tried_again(tmp_path: Path):
     with standing(gateway(model("m", *THREE)), tmp_path) as stand:
         stand.replicas["10.0.0.1"].status = 503
-        with grpc.insecure_channel(f"127.0.0.1:{stand.gateway.port}") as channel:
-            call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", request_serializer=bytes)
-            for _ in range(60):
-                call(MESSAGE, timeout=10)
+        assert call_often(stand, 60) == {grpc.StatusCode.OK: 60}
         assert {"10.0.0.2", "10.0.0.3"} <= set(counts(stand))

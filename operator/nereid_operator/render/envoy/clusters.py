@@ -78,7 +78,7 @@ def _shared(kind: Kind, balancing: Balancing) -> Message:
         # Without a healthy replica there is an answer at once, not a guess among those that are none.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [_thresholds()]},
-        "outlier_detection": _outlier_detection(),
+        "outlier_detection": _outlier_detection(kind),
         "upstream_connection_options": {
             "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 15, "keepalive_interval": 5}
         },
@@ -115,9 +115,11 @@ def _thresholds() -> Message:
     }
 
 
-def _outlier_detection() -> Message:
+def _outlier_detection(kind: Kind) -> Message:
     return {
         "consecutive_5xx": 3,
+        # In gRPC Envoy cannot tell a full replica from a broken one: there only lost connections count.
+        "enforcing_consecutive_5xx": 0 if kind is Kind.GRPC else 100,
         "interval": "1s",
         "base_ejection_time": "5s",
         "max_ejection_time": "30s",

@@ -137,10 +137,12 @@ def _route(model: GatewayModel, kind: Kind, limits: Limits, target: Message) -> 
 def _retry_policy() -> Message:
     """Return what is tried again, on another replica: what was never begun, what failed, what was refused.
 
-    An inference changes nothing, so it can be repeated. `unavailable` is gRPC's word for 503.
+    An inference changes nothing, so it can be repeated. `internal` and `unavailable` are gRPC's 500 and 503.
     """
     return {
-        "retry_on": "connect-failure,refused-stream,reset-before-request,5xx,unavailable",
+        "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes,internal,unavailable",
+        # Not 504: the time that the client gave is over.
+        "retriable_status_codes": [500, 502, 503],
         "num_retries": 2,
         "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", message(_PREVIOUS_HOSTS))],
         "host_selection_retry_max_attempts": 5,
