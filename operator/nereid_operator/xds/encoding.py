@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from google.protobuf import any_pb2, json_format
 
-from nereid_operator.render.envoy.resources import Resources
+from nereid_operator.render.envoy.resources import ENDPOINTS, Resources
 from nereid_operator.xds.descriptors import message_class, type_urls
 
 
@@ -58,6 +58,11 @@ def encode(resources: Resources, previous: Snapshot = NOTHING) -> Snapshot:
         for type_url, named in resources.items()
     }
     return Snapshot(contents, failures)
+
+
+def no_endpoints(name: str) -> Encoded:
+    """Return the endpoints of a cluster that has none."""
+    return _encode_one(ENDPOINTS, name, {"cluster_name": name}, None)
 
 
 def content_version(content: Mapping[str, str]) -> str:

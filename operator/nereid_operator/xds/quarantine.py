@@ -2,14 +2,15 @@
 
 One for each gateway, kept by ads.py beyond the gateway's streams; session.py asks for what it may send and says what
 came of it. A refused resource stays at the last version that was accepted, or is left out where none is known, until
-its content changes.
+its content changes. Endpoints are never left out: their cluster, and every change of clusters, would wait for them.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nereid_operator.xds.encoding import Content, Encoded
+from nereid_operator.render.envoy.resources import ENDPOINTS
+from nereid_operator.xds.encoding import Content, Encoded, no_endpoints
 
 
 class Instead(StrEnum):
@@ -87,7 +88,9 @@ class Quarantine:
 
     def _replace(self, type_url: str, name: str, allowed: dict[str, Encoded]) -> None:
         good = self.last_accepted(type_url, name)
-        if good is None:
-            del allowed[name]
-        else:
+        if good is not None:
             allowed[name] = good
+        elif type_url == ENDPOINTS:
+            allowed[name] = no_endpoints(name)
+        else:
+            del allowed[name]

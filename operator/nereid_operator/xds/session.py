@@ -6,13 +6,14 @@ newest. State of the world, in an order in which no request meets something that
 
 - clusters first, then their endpoints, and the routes when every cluster is in service (make before break);
 - a cluster that is gone is kept until the routes without it are acknowledged;
-- a changed cluster or listener waits for its endpoints or routes, also for unchanged ones, so they are sent again.
+- a changed cluster or listener waits for its endpoints or routes, also for unchanged ones, so they are sent again,
+  right behind it: Envoy acknowledges clusters only when they have their endpoints.
 
 Of clusters and listeners the gateway gets all (what is missing is removed), of the others what changed.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nereid_operator.render.envoy.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
@@ -24,6 +25,7 @@ _WHOLE = frozenset({CLUSTER, LISTENER})
 _DEPENDENT = {CLUSTER: ENDPOINTS, LISTENER: ROUTES}  # has the same name
 # Envoy's words when it applied the clusters or listeners of a response but for those that it names.
 _REST_APPLIED = re.compile("Error adding/updating (cluster|listener)")
+_DUMPED = re.compile(r'^(?:cluster_)?name: "([^"]+)"$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +129,19 @@ class Session:
         self._responses += 1
         channel.nonce = str(self._responses)
         channel.under_way = True
+        self._ask_for_dependents(type_url, due)
         channel.offered = due
         channel.again -= due.keys()
         of_all = due if type_url in _WHOLE else snapshot.content(type_url)
         return Response(type_url, content_version(versions(of_all)), channel.nonce, tuple(due.values()))
+
+    def _ask_for_dependents(self, type_url: str, sent: Content) -> None:
+        dependent = self._channels.get(_DEPENDENT.get(type_url, ""))
+        if dependent is None:
+            return
+        accepted = self._channels[type_url].accepted
+        dependent.again |= {name for name, one in sent.items() if accepted.get(name) != one.version} & dependent.names
+        dependent.in_step = None
 
     def _due(self, type_url: str, channel: _Channel, snapshot: Snapshot) -> Content | None:
         """Return what the gateway lacks; groups of which nothing is left to try are dropped on the way."""
@@ -175,19 +186,12 @@ class Session:
 
     def _changed(self, type_url: str, channel: _Channel, snapshot: Snapshot) -> Content:
         allowed = self._quarantine.allowed(type_url, snapshot.content(type_url))
-        kept_back = channel.withheld() | self._waiting_for_owner(type_url)
+        withheld = channel.withheld()
         return {
             name: allowed[name]
             for name in channel.names & allowed.keys()
-            if (channel.accepted.get(name) != allowed[name].version or name in channel.again) and name not in kept_back
+            if (channel.accepted.get(name) != allowed[name].version or name in channel.again) and name not in withheld
         }
-
-    def _waiting_for_owner(self, type_url: str) -> frozenset[str]:
-        """Return the names whose cluster or listener is under way: before it is there they would be lost on it."""
-        owner = next((self._channels.get(owner) for owner, kind in _DEPENDENT.items() if kind == type_url), None)
-        if owner is None or not owner.under_way or owner.offered is None:
-            return frozenset()
-        return frozenset(name for name, one in owner.offered.items() if owner.accepted.get(name) != one.version)
 
     def _routes_are(self, snapshot: Snapshot) -> bool:
         """Tell whether the gateway routes by the snapshot already, or was never asked for routes."""
@@ -226,11 +230,6 @@ class Session:
 
     def _settle(self, type_url: str, channel: _Channel, taken: Content) -> None:
         """Note what of a response the gateway has taken."""
-        changed = {name for name, one in taken.items() if channel.accepted.get(name) != one.version}
-        dependent = self._channels.get(_DEPENDENT.get(type_url, ""))
-        if dependent is not None:
-            dependent.in_step = None
-            dependent.again |= changed & dependent.accepted.keys()
         if type_url in _WHOLE:
             offered = channel.offered or {}
             channel.accepted = {name: version for name, version in channel.accepted.items() if name in offered}
@@ -241,7 +240,7 @@ class Session:
         channel.in_step = None
         offered = channel.offered or {}
         suspects = {name: one for name, one in offered.items() if channel.accepted.get(name) != one.version}
-        named = {name: one for name, one in suspects.items() if _names(message, name)}
+        named = {name: suspects[name] for name in _named(message, suspects)}
         if named and _REST_APPLIED.match(message):
             self._settle(type_url, channel, {name: one for name, one in offered.items() if name not in named})
             return self._blame(type_url, named, message, rest_applied=True)
@@ -278,9 +277,18 @@ class Session:
         return all(self._quarantine.last_accepted(type_url, name) for name in suspects)
 
 
-def _names(message: str, name: str) -> bool:
-    """Tell whether a message has the name as a word of its own: `a/b/http` is no mention of `b/http`."""
-    return re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", message) is not None
+def _named(message: str, suspects: Iterable[str]) -> set[str]:
+    """Return the suspects that a message is about, of the three forms in which Envoy says so.
+
+    `Error adding/updating cluster(s) a: why, b: why`; a dump of the resource, which begins with its name, and may hold
+    the names of others; or the name anywhere in a sentence, as a word of its own: `a/b/http` is no mention of `b/http`.
+    """
+    if _REST_APPLIED.match(message):
+        return {name for name in suspects if re.search(rf"[\s,]{re.escape(name)}: ", message)}
+    dumped = _DUMPED.search(message)
+    if dumped:
+        return {dumped[1]} & set(suspects)
+    return {name for name in suspects if re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w/-]|\.\w)", message)}
 
 
 def _halves(group: frozenset[str]) -> Iterator[frozenset[str]]:
