@@ -74,6 +74,11 @@ class ControlPlane:
     async def __aexit__(self, *_: object) -> None:
         await self.server.stop()
 
+    async def until_reporting(self, gateways: int) -> None:
+        """Return when so many gateways send load reports; what they did before is not counted."""
+        now = time.monotonic
+        await eventually("reports come", lambda: len(self.observations.reporting(now())) == gateways, seconds=60)
+
     def issued(self, seconds: float = 100.0) -> int:
         """How many requests the load reports have counted."""
         windows = map(self.observations.window, self.observations.endpoints())

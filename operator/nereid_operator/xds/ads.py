@@ -41,11 +41,12 @@ class Acknowledgement(StrEnum):
 
 @dataclass(eq=False, slots=True)
 class _Link:
-    """One stream: the gateway's node id, its session, and what wakes its writer."""
+    """One stream: the gateway's node id, its session, what wakes its writer, and whether the gateway has ended it."""
 
     gateway: str
     session: Session
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
 
 
 class AdsServer:
@@ -54,7 +55,7 @@ class AdsServer:
     def __init__(self, on_refusal: OnRefusal) -> None:
         self._on_refusal = on_refusal
         self._snapshot = NOTHING
-        self._published = asyncio.Event()
+        self._published = False
         self._publishing = asyncio.Lock()
         self._links: dict[str, _Link] = {}
         self._quarantines: dict[str, Quarantine] = {}
@@ -67,7 +68,7 @@ class AdsServer:
         for (type_url, name), message in self._snapshot.failures.items():
             self._on_refusal(Refusal(type_url, (name,), message))
         self._forget()
-        self._published.set()
+        self._published = True
         for link in self._links.values():
             link.wake.set()
         self._tell()
@@ -113,11 +114,12 @@ class AdsServer:
         self._tell()
         try:
             async with asyncio.TaskGroup() as tasks:
-                writer = tasks.create_task(self._write(link, context))
+                tasks.create_task(self._write(link, context))
                 self._receive(link, first)
                 async for request in requests:
                     self._receive(link, request)
-                writer.cancel()
+                link.ended = True  # gRPC cannot end a call whose write was cancelled
+                link.wake.set()
         finally:
             if self._links.get(gateway) is link:
                 del self._links[gateway]
@@ -137,10 +139,9 @@ class AdsServer:
         self._tell()
 
     async def _write(self, link: _Link, context: ServicerContext) -> None:
-        await self._published.wait()
-        while True:
+        while not link.ended:
             link.wake.clear()
-            while (response := link.session.next_response(self._snapshot)) is not None:
+            while self._published and (response := link.session.next_response(self._snapshot)) is not None:
                 await context.write(_message(response))
             await link.wake.wait()
 

@@ -45,6 +45,10 @@ class Observations:
         """Return the endpoints that had requests of late."""
         return tuple(self._windows)
 
+    def reporting(self, now: float) -> tuple[str, ...]:
+        """Return the gateways that have reported of late."""
+        return tuple(sorted(gateway for gateway, (at, _) in self._in_progress.items() if now - at < FRESH_SECONDS))
+
     def in_progress(self, endpoint: Endpoint, now: float) -> int | None:
         """Return how many requests are under way at an endpoint; None when no gateway has reported of late."""
         fresh = [counts for at, counts in self._in_progress.values() if now - at < FRESH_SECONDS]
