@@ -1,4 +1,4 @@
-"""The smallest gateway that the control plane can be tested with: one listener, one route and cluster for each model."""
+"""The smallest gateway to test the control plane with: one listener, one route and one cluster for each model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import json
 import subprocess
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+from aiohttp import web
 
-from nereid_operator.render.envoy.resources import Resources
 from nereid_operator.xds.access_log import AccessLog
 from nereid_operator.xds.ads import AdsServer
 from nereid_operator.xds.certificates import Certificates, Pair, Subjects, renewed
@@ -42,8 +41,17 @@ def server_tls(made: Certificates) -> TlsFiles:
 
 async def eventually(what: str, probe: Callable[[], object], *, seconds: float = 15.0) -> None:
     """Return when `probe` is true; TimeoutError names what was awaited."""
+
+    async def asked() -> object:
+        return probe()
+
+    await eventually_async(what, asked, seconds=seconds)
+
+
+async def eventually_async(what: str, probe: Callable[[], Awaitable[object]], *, seconds: float = 20.0) -> None:
+    """The same with a probe that has to wait itself."""
     deadline = time.monotonic() + seconds
-    while not probe():
+    while not await probe():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {seconds:.0f} s")
         await asyncio.sleep(0.01)
@@ -80,9 +88,9 @@ class ControlPlane:
         await eventually("reports come", lambda: len(self.observations.reporting(now())) == gateways, seconds=60)
 
     def issued(self, seconds: float = 100.0) -> int:
-        """How many requests the load reports have counted."""
-        windows = map(self.observations.window, self.observations.endpoints())
-        return sum(window.load(seconds, time.monotonic()).issued for window in windows)
+        """How many requests the load reports have counted, but for those to the control plane itself."""
+        models = (endpoint for endpoint in self.observations.endpoints() if endpoint[0] != "xds")
+        return sum(self.observations.window(one).load(seconds, time.monotonic()).issued for one in models)
 
 
 class Forwarder:
@@ -152,25 +160,42 @@ class Gateway:
 
     async def ask(self, path: str) -> str:
         connector = aiohttp.UnixConnector(str(self.folder / "admin"))
-        async with aiohttp.ClientSession(connector=connector) as session:
-            async with session.get(f"http://admin{path}") as answer:
-                return await answer.text()
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(f"http://admin{path}") as answer,
+        ):
+            return await answer.text()
 
     async def get(self, path: str) -> int:
         """Return the status of a request to the listener; 0 where nobody listens."""
         try:
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
-                    await answer.read()
-                    return answer.status
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://127.0.0.1:{self.port}{path}") as answer,
+            ):
+                await answer.read()
+                return answer.status
         except aiohttp.ClientError:
             return 0
 
     async def until_status(self, path: str, status: int) -> None:
         """Return when a request is answered with the status."""
-        async with asyncio.timeout(20):
-            while await self.get(path) != status:
-                await asyncio.sleep(0.02)
+
+        async def answered() -> bool:
+            return await self.get(path) == status
+
+        await eventually_async(f"{path} answers {status}", answered)
+
+    async def until_stats(self, prefix: str, wanted: dict[str, int], *, seconds: float = 20.0) -> None:
+        """Return when Envoy's figures are these; while it starts there are none."""
+
+        async def are_there() -> bool:
+            try:
+                return wanted.items() <= (await self.stats(prefix)).items()
+            except OSError:
+                return False
+
+        await eventually_async(f"{prefix} is {wanted}", are_there, seconds=seconds)
 
     def use(self, made: Certificates) -> None:
         """Write the client's certificates as kubelet does: a new folder, and a link that changes to it."""
@@ -228,7 +253,10 @@ def _write_sds(folder: Path) -> None:
         "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": SERVER_NAME}}],
     }
     kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
-    for name, content in (("identity", {"tls_certificate": identity}), ("authorities", {"validation_context": authorities})):
+    for name, content in (
+        ("identity", {"tls_certificate": identity}),
+        ("authorities", {"validation_context": authorities}),
+    ):
         resource = {"@type": kind, "name": name, **content}
         (folder / f"{name}.json").write_text(json.dumps({"resources": [resource]}))
 
@@ -301,7 +329,6 @@ class Replica:
 @asynccontextmanager
 async def replica(delay_seconds: float = 0.0) -> AsyncIterator[Replica]:
     """Yield a replica."""
-    from aiohttp import web
 
     async def answer(_: web.Request) -> web.Response:
         this.served += 1

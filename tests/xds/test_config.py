@@ -78,12 +78,9 @@ async def test_a_changed_cluster_serves_on_with_the_endpoints_it_had(stand: Stan
     async with Traffic(stand.front, "/a") as traffic:
         changed = cluster("a", connect_timeout="2s")
         await stand.plane.ads.publish(gateway(stand.front.port, {"a": [stand.one.port]}, a=changed))
-        async with asyncio.timeout(10):  # Envoy would give up to wait for endpoints after 15 s
-            while await stand.front.stats("cluster_manager.(warming_clusters|cluster_modified)") != {
-                "cluster_manager.warming_clusters": 0,
-                "cluster_manager.cluster_modified": 1,
-            }:
-                await asyncio.sleep(0.02)
+        in_service = {"cluster_manager.warming_clusters": 0, "cluster_manager.cluster_modified": 1}
+        # Envoy would give up to wait for endpoints after 15 s.
+        await stand.front.until_stats("cluster_manager.(warming_clusters|cluster_modified)", in_service, seconds=10)
         await traffic.more(50)
     assert traffic.failed == []
 
@@ -93,9 +90,7 @@ async def test_models_come_and_go_between_404_and_200_alone(stand: Stand):
     async with Traffic(stand.front, "/new") as comer, Traffic(stand.front, "/a") as stayer:
         for _ in range(5):
             await comer.more(10)
-            await stand.plane.ads.publish(
-                gateway(stand.front.port, {"a": [stand.one.port], "new": [stand.two.port]})
-            )
+            await stand.plane.ads.publish(gateway(stand.front.port, {"a": [stand.one.port], "new": [stand.two.port]}))
             await stand.front.until_status("/new", 200)
             await comer.more(10)
             await stand.plane.ads.publish(gateway(stand.front.port, {"a": [stand.one.port]}))
@@ -137,8 +132,8 @@ async def test_a_new_model_that_is_refused_holds_nobody_up(stand: Stand, bad: di
 
 async def test_refused_endpoints_that_nothing_names_are_found(stand: Stand):
     names = [f"m{number}" for number in range(9)]
-    await _serve(stand, dict.fromkeys(names, [stand.one.port]))
-    wanted = gateway(stand.front.port, dict.fromkeys(names, [stand.two.port]))
+    await _serve(stand, {name: [stand.one.port] for name in names})
+    wanted = gateway(stand.front.port, {name: [stand.two.port] for name in names})
     bad = assignment("m4", [1])
     bad["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["address"] = "no address"
     await stand.plane.ads.publish({**wanted, ENDPOINTS: {**wanted[ENDPOINTS], "m4": bad}})

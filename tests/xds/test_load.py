@@ -71,7 +71,9 @@ async def test_a_report_has_the_load_and_the_metrics_of_each_endpoint(tmp_path):
                     "three are under way", lambda: seen.in_progress(slow_endpoint, time.monotonic()) == 3, seconds=20
                 )
             await eventually("none is under way", lambda: seen.in_progress(slow_endpoint, time.monotonic()) == 0)
-            await eventually("failures are counted", lambda: seen.window(dead_endpoint).load(60, time.monotonic()).failed)
+            await eventually(
+                "failures are counted", lambda: seen.window(dead_endpoint).load(60, time.monotonic()).failed
+            )
             load = seen.load(fast_endpoint, 60, time.monotonic())
             assert load is not None
             assert load.issued == load.succeeded == load.metrics["named_metrics.queue"].responses == one.served

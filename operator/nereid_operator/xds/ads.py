@@ -16,7 +16,7 @@ from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 from grpc.aio import ServicerContext
 
-from nereid_operator.render.envoy.resources import Resources
+from nereid_operator.render.envoy.resources import ROUTES, Resources
 from nereid_operator.xds.encoding import NOTHING, Snapshot, encode
 from nereid_operator.xds.quarantine import Quarantine
 from nereid_operator.xds.session import Refusal, Request, Response, Session
@@ -102,8 +102,15 @@ class AdsServer:
         """What was published last."""
         return self._snapshot
 
-    async def stream(self, requests: AsyncIterator[DiscoveryRequest], context: ServicerContext, admit: Admit) -> None:
-        """Serve one stream until the gateway ends it."""
+    async def stream(
+        self,
+        requests: AsyncIterator[DiscoveryRequest],
+        context: ServicerContext,
+        admit: Admit,
+        *,
+        before_routes: Callable[[str], None],
+    ) -> None:
+        """Serve one stream until the gateway ends it; `before_routes` is told of a gateway that gets other routes."""
         first = await anext(requests, None)
         if first is None:
             return
@@ -114,7 +121,7 @@ class AdsServer:
         self._tell()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write(link, context))
+                tasks.create_task(self._write(link, context, before_routes))
                 self._receive(link, first)
                 async for request in requests:
                     self._receive(link, request)
@@ -138,10 +145,13 @@ class AdsServer:
         link.wake.set()
         self._tell()
 
-    async def _write(self, link: _Link, context: ServicerContext) -> None:
+    async def _write(self, link: _Link, context: ServicerContext, before_routes: Callable[[str], None]) -> None:
         while not link.ended:
             link.wake.clear()
             while self._published and (response := link.session.next_response(self._snapshot)) is not None:
+                if response.type_url == ROUTES:
+                    before_routes(link.gateway)
+                    await asyncio.sleep(0)  # whoever it wakes writes first
                 await context.write(_message(response))
             await link.wake.wait()
 

@@ -7,6 +7,7 @@ it, so that they find the new leader. Certificates are changed while it runs; co
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from operator import methodcaller
 
 import grpc
@@ -87,7 +88,7 @@ class XdsServer:
             self._handler(
                 "envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
                 DiscoveryRequest,
-                self._ads.stream,
+                partial(self._ads.stream, before_routes=self._loads.ask_again),
             ),
             self._handler(
                 "envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats",
