@@ -44,7 +44,7 @@ $(NATIVE)/.built: $(NATIVE)/decode.cpp $(NATIVE)/builds.py | venv
 
 test-fast: venv native ## Unit, golden, handlers and runtime tests; no cluster
 	python -m tests.cluster binaries
-	pytest tests/unit tests/golden tests/handlers -n 2
+	pytest tests/unit tests/golden tests/handlers tests/xds -n 2
 	pytest tests/runtime tests/fuzz tests/gateway -m "not soak" -n 2
 
 test-e2e: venv ## End-to-end tests on a real Kubernetes

@@ -105,6 +105,7 @@ def _encode_one(type_url: str, name: str, source: Mapping[str, Any], known: Enco
         return known
     for held in type_urls(source):
         message_class(held)  # the parser finds it in the pool then
-    message = json_format.ParseDict(source, message_class(type_url)())
+    # Of a copy: the parser takes `@type` out of what it reads for a moment, and the renderer shares what it made.
+    message = json_format.ParseDict(orjson.loads(text), message_class(type_url)())
     packed = any_pb2.Any(type_url=type_url, value=message.SerializeToString(deterministic=True))
     return Encoded(name, hashlib.sha256(text).hexdigest()[:16], packed, source, text)
