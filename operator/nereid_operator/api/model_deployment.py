@@ -13,6 +13,7 @@ from nereid_operator.api.api_type import DNS_NAME_MAX_LENGTH, DNS_NAME_PATTERN, 
 from nereid_operator.api.pod import Pod
 from nereid_operator.api.resources import ANNOTATION_REFRESH, Body, Key
 from nereid_operator.api.runtime import Runtime
+from nereid_operator.api.traffic import Traffic
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_MAX_LENGTH = 40
@@ -154,6 +155,9 @@ class Spec(ApiType):
     replicas: Replicas = 1
     runtime: Runtime = Field(default_factory=Runtime, description="How a replica runs.")
     pod: Pod | None = Field(default=None, description="What is added to the pods of the model.")
+    traffic: Traffic = Field(
+        default_factory=Traffic, description="How requests reach the replicas through the gateway."
+    )
 
 
 class Metadata(ApiType):

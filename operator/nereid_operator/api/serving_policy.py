@@ -97,6 +97,11 @@ class PolicySpec(ApiType):
         "and the NetworkPolicy allows every address; empty, none is allowed. A private address is opened only by a "
         "network that is itself private.",
     )
+    global_names: bool | None = Field(
+        default=None,
+        description="Whether the gateway answers to the served name of a model alone; <namespace>.<name> always works. "
+        "One policy must say true and none false. Of two models with one name the older has it.",
+    )
     defaults: Defaults = Field(
         default_factory=Defaults, description="What a ModelDeployment gets where its spec says nothing."
     )

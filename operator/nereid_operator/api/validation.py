@@ -15,6 +15,7 @@ from nereid_operator.api.pod_rules import pod_findings
 from nereid_operator.api.quantities import MEBIBYTE, quantity
 from nereid_operator.api.resources import Body
 from nereid_operator.api.runtime_rules import runtime_findings
+from nereid_operator.api.traffic_rules import traffic_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def validate(body: Body) -> ModelDeployment | tuple[Violation, ...]:
         md = parse(body)
     except ValidationError as error:
         return tuple(violations_of(error))
-    return (*_source_violations(md), *_cache_violations(md), *_runtime_violations(md), *_pod_violations(md)) or md
+    found = (*_source_violations(md), *_cache_violations(md), *_runtime_violations(md), *_pod_violations(md))
+    return (*found, *_traffic_violations(md)) or md
 
 
 def violations_of(error: ValidationError) -> Iterator[Violation]:
@@ -85,3 +87,7 @@ def _runtime_violations(md: ModelDeployment) -> Iterator[Violation]:
 def _pod_violations(md: ModelDeployment) -> Iterator[Violation]:
     if md.spec.pod is not None:
         yield from (Violation(field, message) for field, message in pod_findings(md.spec.pod))
+
+
+def _traffic_violations(md: ModelDeployment) -> Iterator[Violation]:
+    yield from (Violation(field, message) for field, message in traffic_findings(md.spec.traffic))

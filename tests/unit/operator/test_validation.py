@@ -21,6 +21,14 @@ def _resources(**resources: Any) -> dict[str, Any]:
     return _body(runtime={"resources": resources})
 
 
+def _traffic(**traffic: Any) -> dict[str, Any]:
+    return _body(traffic=traffic)
+
+
+def _route(**route: Any) -> dict[str, Any]:
+    return _traffic(routes=[{"name": "a", **route}])
+
+
 VALID = {
     "the smallest manifest": _body(),
     "an S3 bucket behind an endpoint without TLS": _model(uri="s3://models/a", source={"endpoint": "http://s3:9000"}),
@@ -68,8 +76,67 @@ VALID = {
     "a classifier": _model(task="Classification"),
     "tensors": _model(task="Tensor"),
     "whole numbers as quantities": _resources(limits={"cpu": 2}),
+    "traffic with everything": _traffic(
+        loadBalancing="StickyHeader",
+        stickyHeader="x-session-id",
+        timeout="1h",
+        routes=[
+            {"name": "preview", "headers": [{"name": "x-preview", "value": "yes please"}]},
+            {"name": "embeddings", "path": "/v1/embeddings", "revision": "Stable"},
+        ],
+    ),
+    "traffic with nothing": _traffic(),
 }
 INVALID = {
+    "sticky by nothing": (_traffic(loadBalancing="StickyHeader"), "spec.traffic.stickyHeader", "must name a header"),
+    "a sticky header for another way": (
+        _traffic(stickyHeader="x-session-id"),
+        "spec.traffic.stickyHeader",
+        "'x-session-id' and is only for loadBalancing StickyHeader, not LeastRequest",
+    ),
+    "a sticky header that the gateway takes away": (
+        _traffic(loadBalancing="StickyHeader", stickyHeader="x-nereid-a"),
+        "spec.traffic.stickyHeader",
+        "'x-nereid-a' and must not begin with x-nereid-",
+    ),
+    "a sticky header with an underscore": (
+        _traffic(loadBalancing="StickyHeader", stickyHeader="x_a"),
+        "spec.traffic.stickyHeader",
+        "'x_a'",
+    ),
+    "an unknown way to balance": (_traffic(loadBalancing="Maglev"), "spec.traffic.loadBalancing", "'Maglev'"),
+    "no time at all": (_traffic(timeout="0s"), "spec.traffic.timeout", "'0s' and must be at least 1s"),
+    "less than a second": (_traffic(timeout="999ms"), "spec.traffic.timeout", "at least 1s"),
+    "more than an hour": (_traffic(timeout="1h1s"), "spec.traffic.timeout", "at most 1h"),
+    "a time without unit": (_traffic(timeout="60"), "spec.traffic.timeout", "'60'"),
+    "a route for nothing": (_route(), "spec.traffic.routes.0", "'a' and needs headers or a path"),
+    "a route to a revision by its hash": (_route(path="/a", revision="0a1b2c3d"), "routes.0.revision", "'0a1b2c3d'"),
+    "a route by a path with a query": (_route(path="/a?b"), "spec.traffic.routes.0.path", "'/a?b'"),
+    "a route by a header in capitals": (
+        _route(headers=[{"name": "X-A", "value": "b"}]),
+        "spec.traffic.routes.0.headers.0.name",
+        "'X-A'",
+    ),
+    "a route by a header that the gateway takes away": (
+        _route(headers=[{"name": "x-nereid-a", "value": "b"}]),
+        "spec.traffic.routes.0.headers.0.name",
+        "takes away",
+    ),
+    "a header's value of two lines": (
+        _route(headers=[{"name": "x-a", "value": "b\nc"}]),
+        "spec.traffic.routes.0.headers.0.value",
+        "b\\nc",
+    ),
+    "a header twice": (
+        _route(headers=[{"name": "x-a", "value": "b"}, {"name": "x-a", "value": "c"}]),
+        "spec.traffic.routes.0.headers",
+        "'x-a' 2 times",
+    ),
+    "a route twice": (
+        _traffic(routes=[{"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}]),
+        "spec.traffic.routes",
+        "'a' 2 times",
+    ),
     "a cache without a claim": (_model(cache={"size": "1Gi"}), "spec.model.cache.claimName", "required"),
     "a cache whose claim has no name a claim can have": (
         _model(cache={"claimName": "My Models"}),
