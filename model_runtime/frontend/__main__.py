@@ -43,6 +43,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = ArgumentParser(prog="model_runtime.frontend", allow_abbrev=False)
     parser.add_argument("--task", choices=[task.value for task in Task], required=True)
     parser.add_argument("--served-name", required=True)
+    parser.add_argument("--alias", metavar="NAME", help="a second name by which requests may call the model")
     parser.add_argument("--weights", type=Path, required=True, metavar="DIR")
     parser.add_argument("--triton", required=True, metavar="HOST:PORT", help="Triton's gRPC address")
     parser.add_argument("--triton-metrics", metavar="HOST:PORT", help="left out: answers carry no load report")
@@ -67,6 +68,7 @@ async def _serve(arguments: argparse.Namespace, prompts: Prompts | None) -> None
         metrics=make_metrics(),
         admission=Admission(),
         created=int(time.time()),
+        alias=arguments.alias or None,
         digest=arguments.digest or None,
         load=LoadReport(metrics_address, name) if metrics_address else None,
         body_seconds=arguments.body_seconds,

@@ -83,7 +83,7 @@ async def metrics(request: web.Request) -> web.Response:
 async def openapi(request: web.Request) -> web.Response:
     """GET /openapi.json: what this server serves, in OpenAPI's form."""
     service = request.app[SERVICE]
-    return web.json_response(body=orjson.dumps(document(service.served_name)))
+    return web.json_response(body=orjson.dumps(document(*service.names)))
 
 
 async def models(request: web.Request) -> web.Response:

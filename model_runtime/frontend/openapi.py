@@ -65,24 +65,25 @@ _TIMEOUT: Json = {
 }
 
 
-def document(served_name: str) -> Json:
-    """Return the document of a server that has one model."""
-    schemas = _schemas(served_name) | {"Error": _ERROR, "Model": _MODEL}
+def document(served_name: str, *aliases: str) -> Json:
+    """Return the document of a server that has one model, which may be called by its served name and by aliases."""
+    names = [served_name, *aliases]
+    schemas = _schemas(names) | {"Error": _ERROR, "Model": _MODEL}
     posts = {path: {"post": _post(path, body.__name__)} for path, body in _BODIES.items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": f"Nereid: {served_name}", "version": "v1"},
-        "paths": posts | _models(served_name),
+        "paths": posts | _models(names),
         "components": {"schemas": schemas},
     }
 
 
-def _schemas(served_name: str) -> Json:
-    """Return the schemas of the bodies and of what they hold; `model` has the one name that is served."""
+def _schemas(names: list[str]) -> Json:
+    """Return the schemas of the bodies and of what they hold; `model` has the names that are served."""
     _, definitions = models_json_schema([(body, "validation") for body in _BODIES.values()], ref_template=_TEMPLATE)
     schemas: Json = definitions["$defs"]
     for body in _BODIES.values():
-        schemas[body.__name__]["properties"]["model"] = {"type": "string", "enum": [served_name]}
+        schemas[body.__name__]["properties"]["model"] = {"type": "string", "enum": names}
     return schemas
 
 
@@ -100,9 +101,9 @@ def _post(path: str, body: str) -> Json:
     }
 
 
-def _models(served_name: str) -> Json:
+def _models(names: list[str]) -> Json:
     several = {"type": "object", "properties": {"data": {"type": "array", "items": _reference("Model")}}}
-    name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": [served_name]}}
+    name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": names}}
     return {
         "/v1/models": {"get": {"operationId": "models", "responses": _found(several)}},
         "/v1/models/{model}": {

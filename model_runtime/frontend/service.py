@@ -35,6 +35,7 @@ class Service:
     metrics: Metrics
     admission: Admission
     created: int  # Unix time of the start, in seconds
+    alias: str | None = None  # a second name by which the model may be called
     digest: str | None = None  # of the manifest that Triton should have loaded; None: any
     load: LoadReport | None = None  # None: answers tell no load
     body_seconds: float = DEFAULT_BODY_SECONDS  # how long a body may take to come
@@ -48,9 +49,14 @@ class Service:
             raise InvalidRequest(f"model: {self.served_name} takes no text", param="model")
         return self.prompts
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the model may be called, its served name first."""
+        return (self.served_name,) if self.alias is None else (self.served_name, self.alias)
+
     def check_model(self, name: str) -> None:
         """Refuse a request for another model; ModelNotFound in OpenAI's words."""
-        if name != self.served_name:
+        if name not in self.names:
             message = f"The model `{name[:_MOST_SHOWN]}` does not exist; this server has `{self.served_name}`"
             raise ModelNotFound(message, param="model", code="model_not_found")
 

@@ -89,7 +89,8 @@ class DeploymentFacts:
     """The Deployment of one revision.
 
     `observed` is False while its controller has not seen the newest spec; `completed` is True once it had all its
-    replicas, and stays so when they fail later.
+    replicas, and stays so when they fail later. `task` and `served_name` are what its pods were told to serve, empty
+    where that cannot be told.
     """
 
     name: str
@@ -102,6 +103,8 @@ class DeploymentFacts:
     updated_replicas: int
     ready_replicas: int
     replica_failure: str
+    task: str = ""
+    served_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +235,16 @@ def deployment_facts(body: Body) -> DeploymentFacts:
         updated_replicas=status.get("updatedReplicas", 0),
         ready_replicas=status.get("readyReplicas", 0),
         replica_failure=failure.get("message", "") if failure.get("status") == "True" else "",
+        task=_frontend_argument(body, "--task="),
+        served_name=_frontend_argument(body, "--served-name="),
     )
+
+
+def _frontend_argument(deployment: Body, flag: str) -> str:
+    """Return what the container `frontend` of a revision is told by a flag; empty when it is told nothing."""
+    containers = deployment["spec"].get("template", {}).get("spec", {}).get("containers", ())
+    arguments = (str(word) for entry in containers if entry.get("name") == "frontend" for word in entry.get("args", ()))
+    return next((word.removeprefix(flag) for word in arguments if word.startswith(flag)), "")
 
 
 def job_facts(body: Body) -> JobFacts:

@@ -7,7 +7,10 @@ validation.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from pydantic import ValidationError
+
 from nereid_operator.api.quantities import duration_microseconds
+from nereid_operator.api.resources import Body
 from nereid_operator.api.traffic import (
     HEADER_RESERVED,
     LONGEST_TIMEOUT_SECONDS,
@@ -29,6 +32,15 @@ def traffic_findings(traffic: Traffic) -> Iterator[Finding]:
     yield from _twice("spec.traffic.routes", (route.name for route in traffic.routes))
     for index, route in enumerate(traffic.routes):
         yield from _route(f"spec.traffic.routes.{index}", route)
+
+
+def usable_traffic(body: Body) -> Traffic:
+    """Return spec.traffic of an object of which other fields may be wrong; the defaults when this one is."""
+    try:
+        traffic = Traffic.model_validate(body.get("spec", {}).get("traffic") or {})
+    except ValidationError:
+        return Traffic()
+    return Traffic() if any(traffic_findings(traffic)) else traffic
 
 
 def _sticky(traffic: Traffic) -> Iterator[Finding]:

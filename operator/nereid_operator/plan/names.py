@@ -89,6 +89,11 @@ def egress_name(name: str) -> str:
     return f"{name}-egress"
 
 
+def alias(key: Key) -> str:
+    """Return the name by which a model is known wherever it is called from; no two models have the same."""
+    return f"{key.namespace}.{key.name}"
+
+
 def url(key: Key) -> str:
     """Return where the model answers inside the cluster."""
     return f"http://{key.name}.{key.namespace}.svc"

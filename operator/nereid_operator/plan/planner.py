@@ -28,6 +28,7 @@ from nereid_operator.plan.ir import (
     Workload,
 )
 from nereid_operator.plan.names import (
+    alias,
     deployment_name,
     egress_hash,
     input_hash,
@@ -137,8 +138,8 @@ def make_workload(md: ModelDeployment, resolved: ResolvedModel, platform: Platfo
 
 def _alias(md: ModelDeployment) -> str | None:
     """Return the name that is the model's alone in the cluster; None where it is the served name already."""
-    alias = f"{md.metadata.namespace}.{md.metadata.name}"
-    return None if alias == md.served_name else alias
+    full_name = alias(md.key)
+    return None if full_name == md.served_name else full_name
 
 
 def _max_unavailable(name: str, rollout: Rollout) -> int | None:

@@ -51,6 +51,15 @@ def judge(md: ModelDeployment, policies: Iterable[Policy]) -> Judgement:
     return Judgement(effective, violations)
 
 
+def allows_global_names(policies: Iterable[Policy]) -> bool:
+    """Return whether models of a namespace may be called by their served names alone: no policy says no, one says yes.
+
+    A policy that cannot be read may be the one that says no.
+    """
+    words = [policy.spec.global_names if isinstance(policy, ServingPolicy) else False for policy in policies]
+    return True in words and False not in words
+
+
 def _unreadable(policy: BrokenPolicy) -> Violation:
     words = f"has errors, and nothing new begins under a policy that cannot be read: {'; '.join(policy.errors)}"
     return Violation(f"ServingPolicy {policy.name}", words, Reason.POLICY_INVALID)

@@ -110,6 +110,7 @@ def _frontend(revision: Revision) -> dict[str, Any]:
         "args": [
             f"--task={workload.task}",
             f"--served-name={workload.served_name}",
+            *([] if revision.alias is None else [f"--alias={revision.alias}"]),
             f"--weights={WEIGHTS_PATH}",
             f"--triton=127.0.0.1:{GRPC_PORT}",
             f"--triton-metrics=127.0.0.1:{METRICS_PORT}",

@@ -16,7 +16,7 @@ from tests.runtime.frontend.stand_in import Script, StandIn
 @pytest.fixture(scope="module")
 def labels(shared_stand_in: StandIn, minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:
     folder = tmp_path_factory.mktemp("labels")
-    with frontend(shared_stand_in.address, "Classification", "m", minilm, folder) as started:
+    with frontend(shared_stand_in.address, "Classification", "m", minilm, folder, "--alias", "a.m") as started:
         yield started
 
 
@@ -49,6 +49,13 @@ def test_each_text_has_its_label(labels: Frontend, stand_in: StandIn, given: Any
     count = 4 * len(sent)
     assert answer["usage"] == {"prompt_tokens": count, "total_tokens": count, "completion_tokens": 0}
     assert (answer["object"], answer["model"]) == ("list", "m")
+
+
+def test_a_second_name_is_as_good_as_the_first(labels: Frontend, stand_in: StandIn) -> None:
+    status, answer = post(labels, "/v1/classify", {"model": "a.m", "input": "a"})
+    assert (status, answer["model"]) == (200, "m")
+    status, answer = post(labels, "/v1/classify", {"model": "b.m", "input": "a"})
+    assert (status, answer["error"]["code"]) == (404, "model_not_found")
 
 
 def test_a_text_that_the_engine_refuses_is_named(labels: Frontend, stand_in: StandIn) -> None:

@@ -41,6 +41,11 @@ def test_it_tells_of_every_route_of_inference() -> None:
     assert {path for path, item in DOCUMENT["paths"].items() if "post" in item} == set(FIELD_NAMES)
 
 
+def test_it_has_every_name_of_the_model() -> None:
+    names = document("m", "a.m")["components"]["schemas"]["ChatBody"]["properties"]["model"]
+    assert names == {"type": "string", "enum": ["m", "a.m"]}
+
+
 def test_it_is_served(chat_before_stand_in: Frontend) -> None:
     with urllib.request.urlopen(f"{chat_before_stand_in.url}/openapi.json", timeout=10) as answer:
         assert json.load(answer) == DOCUMENT

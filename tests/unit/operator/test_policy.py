@@ -10,7 +10,7 @@ from nereid_operator.api.model_deployment import ModelDeployment
 from nereid_operator.api.policy_validation import read_policy
 from nereid_operator.api.serving_policy import BrokenPolicy
 from nereid_operator.api.validation import validate
-from nereid_operator.plan.policy import Judgement, governing, judge
+from nereid_operator.plan.policy import Judgement, allows_global_names, governing, judge
 
 HUB = "hf://org/name"
 GPUS = {"runtime": {"accelerator": {"count": 2}}}
@@ -315,3 +315,18 @@ def test_what_is_wrong_with_a_policy_is_told(spec: dict[str, Any], words: str):
     policy = read_policy({"metadata": {"name": "a"}, **({"spec": spec} if spec else {})})
     assert isinstance(policy, BrokenPolicy)
     assert words in "; ".join(policy.errors)
+
+
+GLOBAL_NAMES: dict[str, tuple[list[dict[str, Any]], bool]] = {
+    "no policy": ([], False),
+    "one that says nothing": ([{}], False),
+    "one that says yes": ([{"globalNames": True}, {}], True),
+    "one that says no": ([{"globalNames": True}, {"globalNames": False}], False),
+    "one that cannot be read": ([{"globalNames": True}, {"maxReplicas": -1}], False),
+}
+
+
+@pytest.mark.parametrize(("specs", "allowed"), GLOBAL_NAMES.values(), ids=GLOBAL_NAMES)
+def test_who_may_be_called_by_the_served_name_alone(specs: list[dict[str, Any]], allowed: bool):
+    policies = [read_policy({"metadata": {"name": "p"}, "spec": spec}) for spec in specs]
+    assert allows_global_names(policies) is allowed
