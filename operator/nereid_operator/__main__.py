@@ -64,7 +64,7 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     pods = ProgressClient()
     fetches = Fetches(cache, pods.read, clock=_seconds)
     reporter = Reporter(cache, kube, clock=_seconds)
-    reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, now=_now)
+    reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, lambda _: None, now=_now)
     journal = Journal(clock=_seconds, now=_now)
     reconcile = metrics.counted(journal.kept(reconciler.reconcile))
     duty = Duty(cache, lambda queue: _workers(queue, reconcile, settings))

@@ -12,7 +12,7 @@ from nereid_operator.status import ready_condition
 
 COMPONENT = "nereid-operator"
 # What passes by itself is Normal; whoever sees a Warning has something to do.
-_NORMAL_REASONS = frozenset({"Resolving", "Starting", "Downloading", "Loading", "ScaledToZero", "Ready"})
+_NORMAL_REASONS = frozenset({"Resolving", "Starting", "Downloading", "Loading", "ScaledToZero", "NotRoutable", "Ready"})
 
 
 def ready_event(body: Body, status: Body, *, now: datetime) -> dict[str, Any] | None:

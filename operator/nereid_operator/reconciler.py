@@ -40,6 +40,7 @@ from nereid_operator.progress import FetchProgress
 from nereid_operator.render.children import deploying, protecting, serving
 from nereid_operator.reporter import Reporter
 from nereid_operator.resolver import Resolver
+from nereid_operator.routing import Routing
 from nereid_operator.status import Problem, Reading
 from nereid_operator.status_writes import FIGURES_SECONDS
 from nereid_operator.upkeep import Caretaker, problem_of
@@ -55,13 +56,17 @@ DUE_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """What a pass needs: what was seen, whom to write to, what the platform wants, how far fetches are, the time."""
+    """What a pass needs: what was seen, whom to write to, what the platform wants, how far fetches are, the time.
+
+    `routing_of` tells how clients reach a model; None where there is no gateway.
+    """
 
     cache: Cache
     kube: KubeClient
     platform: Platform
     reporter: Reporter
     fetch_of: Callable[[PodFacts], FetchProgress | None]
+    routing_of: Callable[[Key], Routing | None]
     now: Callable[[], datetime]
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -140,6 +145,7 @@ class Reconciler:
             stable=selected_revision(self.cache.service(key)),
             deployments=self._deployments(key, body["metadata"]["uid"]),
             pods=tuple(replace(pod, fetch=self.fetch_of(pod)) for pod in self.cache.pods(key)),
+            routing=self.routing_of(key),
         )
 
     def _plan(self, md: ModelDeployment, platform: Platform, found: Resolved, serving: DeploymentFacts | None) -> Plan:

@@ -1,7 +1,7 @@
 """What one pass learnt → the status of the ModelDeployment. Pure; called by the reconciler at the end of each pass.
 
 Ready is True only when the revision of the *current* spec gets the requests and has all its replicas ready; Available
-says whether anything answers. Messages may hold figures that tick: status_writes.py says when they are written.
+says whether anything answers, to clients inside the cluster if to no others. Messages may hold figures that tick: status_writes.py says when they are written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,6 +31,7 @@ from nereid_operator.plan.resolution import (
 )
 from nereid_operator.plan.rollout import has_replicas
 from nereid_operator.replica_states import phase_counts, replica_states
+from nereid_operator.routing import Routing, degraded, why_not_routed
 from nereid_operator.waiting import Wait, cannot_create, has_ended, why_waiting
 
 
@@ -46,7 +47,7 @@ class Problem:
 class Reading:
     """Everything one pass learnt. `plan` is None until the model is resolved, `stable` empty until something serves.
 
-    `obstacle` is why a model that is resolved is not planned.
+    `obstacle` is why a model that is resolved is not planned. `routing` is None where there is no gateway.
     """
 
     key: Key
@@ -60,6 +61,7 @@ class Reading:
     deployments: tuple[DeploymentFacts, ...]
     pods: tuple[PodFacts, ...]
     obstacle: Obstacle | None = None
+    routing: Routing | None = None
 
 
 _ASKED = Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.", stuck=False)
@@ -67,7 +69,9 @@ _ASKED = Wait(Reason.RESOLVING, "The resolve Job is reading what the model is.",
 
 def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, Any]:
     """Return the whole status. `previous` is the status as it stands, for what has to be kept."""
-    conditions = merge(_conditions(reading), previous.get("conditions", ()), generation=reading.generation, now=now)
+    conditions = merge(
+        _conditions(reading, previous), previous.get("conditions", ()), generation=reading.generation, now=now
+    )
     counted = _current(reading) or _last_planned(reading, previous)
     status: dict[str, Any] = {
         "observedGeneration": reading.generation,
@@ -81,9 +85,9 @@ def summarize(reading: Reading, previous: Body, *, now: datetime) -> dict[str, A
     if attempts := _attempts(reading, previous):
         status["resolveAttempts"] = attempts
     if reading.plan is None:
-        return status | {name: previous[name] for name in ("url", "selector", "revisions") if name in previous}
+        return status | {name: previous[name] for name in ("url", "names", "selector", "revisions") if name in previous}
     return status | {
-        "url": url(reading.key),
+        **_address(reading),
         "selector": replica_selector(reading.key.name, reading.plan.rollout.current),
         "revisions": {
             "current": reading.plan.rollout.current,
@@ -98,11 +102,10 @@ def is_stale(reading: Reading, previous: Body) -> bool:
 
     Any annotation on a Deployment makes it so for a moment, and what was Ready must not flicker for that.
     """
-    current, ready = _current(reading), ready_condition(previous)
+    current = _current(reading)
     if reading.problem is not None or current is None or current.observed:
         return False
-    same_revision = previous.get("revisions", {}).get("current") == current.revision
-    return same_revision and ready.get("status") == "True" and ready.get("observedGeneration") == reading.generation
+    return _was_ready(reading, previous)
 
 
 def ready_condition(status: Body) -> Mapping[str, Any]:
@@ -111,6 +114,13 @@ def ready_condition(status: Body) -> Mapping[str, Any]:
         entry for entry in status.get("conditions", ()) if entry.get("type") == ConditionType.READY
     )
     return next(iter(found), {})
+
+
+def _address(reading: Reading) -> dict[str, Any]:
+    """Return where clients find the model, and by which names."""
+    if reading.routing is None:
+        return {"url": url(reading.key)}
+    return {"url": reading.routing.url, "names": list(reading.routing.names)}
 
 
 def _model(reading: Reading, previous: Body) -> Mapping[str, Any] | None:
@@ -135,13 +145,14 @@ def _memory(reading: Reading) -> Mapping[str, str]:
     return {"memory": memory} if memory else {}
 
 
-def _conditions(reading: Reading) -> tuple[Condition, ...]:
-    wait = _wait(reading)
+def _conditions(reading: Reading, previous: Body) -> tuple[Condition, ...]:
+    wait = _wait(reading, previous)
     return (
         _accepted(reading),
         _resolved(reading),
         _available(reading),
         _progressing(reading, wait),
+        *(() if reading.routing is None else (degraded(reading.routing),)),
         _ready(reading, wait),
     )
 
@@ -224,7 +235,7 @@ def _ready(reading: Reading, wait: Wait | None) -> Condition:
     )
 
 
-def _wait(reading: Reading) -> Wait | None:
+def _wait(reading: Reading, previous: Body) -> Wait | None:
     """Return what stands between now and the current spec being served; None when nothing does."""
     if reading.violations:
         message = "; ".join(str(violation) for violation in reading.violations)
@@ -235,10 +246,25 @@ def _wait(reading: Reading) -> Wait | None:
         return Wait(stopped.reason, stopped.message, stuck=True)
     if reading.plan is None:
         return _resolving(reading)
-    if has_replicas(_current(reading), reading.wanted_replicas) and reading.stable == reading.plan.rollout.current:
-        return None
     pods = tuple(pod for pod in reading.pods if pod.revision == reading.plan.rollout.current)
+    if has_replicas(_current(reading), reading.wanted_replicas) and reading.stable == reading.plan.rollout.current:
+        return _routed(reading, pods, previous)
     return why_waiting(_current(reading), pods, size_bytes=_size_bytes(reading))
+
+
+def _routed(reading: Reading, pods: tuple[PodFacts, ...], previous: Body) -> Wait | None:
+    """Return why clients do not reach replicas that are ready; None when they do."""
+    if reading.routing is None or reading.wanted_replicas == 0:
+        return None
+    return why_not_routed(reading.routing, pods, was_ready=_was_ready(reading, previous))
+
+
+def _was_ready(reading: Reading, previous: Body) -> bool:
+    """Return whether status says already that this very spec is Ready."""
+    ready, current = ready_condition(previous), _current(reading)
+    same_revision = current is not None and previous.get("revisions", {}).get("current") == current.revision
+    is_current = same_revision and ready.get("observedGeneration") == reading.generation
+    return is_current and ready.get("status") == "True"
 
 
 def _resolving(reading: Reading) -> Wait:

@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     RESOLVED = "Resolved"  # is it known exactly what the model is?
     AVAILABLE = "Available"  # does any revision answer now?
     PROGRESSING = "Progressing"  # is the operator on its way to the current spec?
+    DEGRADED = "Degraded"  # do clients reach it in another way than its spec says? Only where there is a gateway
     READY = "Ready"  # is the current spec serving with all its replicas?
 
 
@@ -52,6 +53,10 @@ class Reason(StrEnum):
     ROLLING_OUT = "RollingOut"  # replicas of the current revision are starting
     ROLLED_OUT = "RolledOut"  # the current revision has all its replicas
     READY = "Ready"  # the current spec is serving
+    NOT_ROUTABLE = "NotRoutable"  # the replicas are ready; the gateways have not all been told, or none is connected
+    GATEWAY_REJECTED = "GatewayRejected"  # a gateway refuses what the spec makes of it; the message has its words
+    NAME_TAKEN = "NameTaken"  # an older model has the served name in the gateway
+    AS_SPECIFIED = "AsSpecified"  # clients reach the model by its name, in the way that its spec says
     CREDENTIALS_REFUSED = "CredentialsRefused"  # the Secret has another type; the image's commands say so of its hosts
     NAME_CONFLICT = "NameConflict"  # an object of the needed name exists and belongs to somebody else
     APPLY_REFUSED = "ApplyRefused"  # the API server refused an object, for another reason than quota or admission

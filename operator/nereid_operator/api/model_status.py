@@ -72,7 +72,7 @@ class ModelStatus(ResolvedModel):
 class StatusCondition(ApiType):
     """metav1.Condition."""
 
-    type: str = Field(max_length=64, description="Accepted, Resolved, Available, Progressing or Ready.")
+    type: str = Field(max_length=64, description="Accepted, Resolved, Available, Progressing, Degraded or Ready.")
     status: str = Field(max_length=16, description="True, False or Unknown.")
     reason: str = Field(max_length=256, description="One word in CamelCase.")
     message: str = Field(max_length=32768, description="One sentence for people.")
@@ -121,10 +121,15 @@ class Status(ApiType):
     )
     conditions: Annotated[list[StatusCondition], Field(max_length=16)] = Field(
         default_factory=list,
-        description="Accepted, Resolved, Available, Progressing and Ready.",
+        description="Accepted, Resolved, Available, Progressing, Degraded (where there is a gateway) and Ready.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
-    url: Text | None = Field(default=None, description="Where the model answers inside the cluster.")
+    url: Text | None = Field(
+        default=None, description="Where the model answers inside the cluster: the gateway, or its Service."
+    )
+    names: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=4)] | None = Field(
+        default=None, description="What the gateway knows the model by, as requests name it; absent without a gateway."
+    )
     model: ModelStatus | None = Field(default=None, description="What the model is, exactly.")
     resolve_attempts: ResolveAttempts | None = Field(
         default=None, description="How often it was asked in vain what the model is; absent when it is known."

@@ -54,6 +54,10 @@ _ADVICE = {
     "Its log: kubectl logs -n {namespace} {pod} -c prepare",
     Reason.LOADING: "Wait: Triton is reading the model. Its log: kubectl logs -n {namespace} {pod} -c triton",
     Reason.STARTING: "Wait a moment, then ask again.",
+    Reason.NOT_ROUTABLE: "Wait a moment; when it stays, see whether the gateway's pods run: "
+    "kubectl get pods -A -l app.kubernetes.io/name=nereid-gateway",
+    Reason.GATEWAY_REJECTED: "Take back the last change of spec.traffic; the gateway goes on with what it had before.",
+    Reason.NAME_TAKEN: "Call it by its full name, {namespace}.{name}, or give it another spec.model.servedName.",
     Reason.ROLLING_OUT: "Wait: the new revision is starting; the old one serves until it is ready.",
     "SourceNotFound": "Correct spec.model.uri or spec.model.revision: nothing is there.",
     "SourceUnauthorized": "Give credentials that may read it: spec.model.credentials.secretName names a Secret "

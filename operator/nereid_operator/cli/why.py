@@ -131,7 +131,8 @@ def _healthy(model: Body) -> str:
     revision = status.get("revisions", {}).get("stable", "")
     served = f" (revision {revision})" if revision else ""
     replicas = counted(status.get("readyReplicas", 0), "replica")
-    return f"{_name(model)} is ready: {replicas} answering at {status.get('url', 'an unknown URL')}{served}."
+    called = f" as {names[-1]}" if (names := status.get("names")) else ""
+    return f"{_name(model)} is ready: {replicas} answering at {status.get('url', 'an unknown URL')}{called}{served}."
 
 
 def _name(model: Body) -> str:

@@ -14,6 +14,7 @@ EXPLAINED = re.findall(r"^\| `(\w+)` \|", (REPOSITORY / "docs" / "status.md").re
 ALL = frozenset(map(str, Reason)) | RUNTIME_REASONS
 # These ask nobody to do anything, or stand in another condition than Ready.
 NO_ADVICE = {"Accepted", "Resolved", "Refreshing", "RefreshFailed", "Serving", "NoReplicasReady", "RolledOut", "Ready"}
+NO_ADVICE |= {"AsSpecified"}
 
 
 def test_every_reason_is_in_the_table_once_and_no_other():

@@ -23,6 +23,12 @@ async def test_what_is_gone_is_told_as_gone_so_that_nobody_remembers_it(key: Key
     reporter = Reporter(cache, kube, clock=lambda: 0.0)
     platform = Platform(Image("nereid.dev/model-runtime:test", "IfNotPresent"))
     reconciler = Reconciler(
-        cache, kube, platform, reporter, fetch_of=lambda _: None, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)
+        cache,
+        kube,
+        platform,
+        reporter,
+        fetch_of=lambda _: None,
+        routing_of=lambda _: None,
+        now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
     )
     assert await reconciler.reconcile(key) == Outcome(Result.GONE)
