@@ -189,6 +189,14 @@ class Election:
         """Return the pod of who holds the Lease as far as is known, empty for nobody; identities end in _<token>."""
         return self._view.record.holder.rpartition("_")[0]
 
+    @property
+    def is_led_by_another(self) -> bool:
+        """Return whether another process holds the Lease as far as is known, or may still act by it."""
+        record = self._view.record
+        if not record.holder or record.holder == self.candidate.identity:
+            return False
+        return self.clock() - self._view.since < max(record.lease_seconds, self.candidate.lease_seconds)
+
     def check(self) -> None:
         """Raise NotLeadingError unless this process may act now."""
         if not self.leading:

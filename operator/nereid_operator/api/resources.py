@@ -70,6 +70,7 @@ LABEL_COMPONENT = "app.kubernetes.io/component"
 LABEL_MODEL = "nereid.dev/model"
 LABEL_REVISION = "nereid.dev/revision"
 LABEL_SYSTEM = "nereid.dev/system"  # on the pods of the chart, which may reach every port of a model's pods
+LABEL_LEADER = "nereid.dev/leader"  # "true" on the pod of the operator that leads, for the gateways' Service
 ANNOTATION_REFRESH = "nereid.dev/refresh"
 ANNOTATION_ATTEMPT = "nereid.dev/attempt"
 ANNOTATION_EGRESS = "nereid.dev/egress"
@@ -83,3 +84,4 @@ OWNED_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 MANAGER_OBJECTS = "nereid"
 MANAGER_SCALE = "nereid-scale"
 MANAGER_STATUS = "nereid-status"
+MANAGER_LEADER = "nereid-leader"
