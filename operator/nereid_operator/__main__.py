@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from nereid_operator.cache import Cache
 from nereid_operator.clients.connection import Connection, connect
 from nereid_operator.clients.kube import AiohttpTransport, GuardedTransport, KubeClient
 from nereid_operator.clients.progress import ProgressClient
+from nereid_operator.control_plane import ControlPlane, Standing, make_control_plane
 from nereid_operator.duty import Duty
 from nereid_operator.election import Candidate, Election, Work
 from nereid_operator.errors import NereidError
@@ -38,6 +39,7 @@ from nereid_operator.metrics import Metrics
 from nereid_operator.queue import HEARTBEAT_SECONDS, Workers, WorkQueue
 from nereid_operator.reconciler import Reconciler
 from nereid_operator.reporter import Reporter
+from nereid_operator.routing import Routing
 from nereid_operator.settings import Settings, from_env
 from nereid_operator.state_metrics import StateCollector
 
@@ -58,17 +60,19 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     """Run the operator until `stop` is set or SIGTERM arrives."""
     metrics = Metrics()
     transport = AiohttpTransport(connection, metrics.called)
-    election = _election(settings, KubeClient(transport))
+    unguarded = KubeClient(transport)
+    election = _election(settings, unguarded)
     guarded = GuardedTransport(transport, election.check)
     kube, cache = KubeClient(guarded), Cache()
+    duty = Duty(cache, lambda queue: _workers(queue, reconcile, settings))
+    plane = _control_plane(settings, cache, duty, election, unguarded=unguarded, guarded=kube)
     pods = ProgressClient()
     fetches = Fetches(cache, pods.read, clock=_seconds)
     reporter = Reporter(cache, kube, clock=_seconds)
-    reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, lambda _: None, now=_now)
+    reconciler = Reconciler(cache, kube, settings.platform, reporter, fetches.of, _routing_of(plane), now=_now)
     journal = Journal(clock=_seconds, now=_now)
     reconcile = metrics.counted(journal.kept(reconciler.reconcile))
-    duty = Duty(cache, lambda queue: _workers(queue, reconcile, settings))
-    feed = Feed(cache, kube, duty.add, settings.watch_namespaces)
+    feed = Feed(cache, kube, _telling(duty, plane), settings.watch_namespaces)
     metrics.read_on_scrape(StateCollector(cache, duty, election, feed, clock=_seconds, now=_now))
     app = health.make_app(
         alive=lambda: _is_alive(election, duty),
@@ -84,12 +88,50 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
         if not stop.is_set():
             _log.info("listed everything; watching %s", ", ".join(settings.watch_namespaces) or "all namespaces")
             work = partial(_lead, duty, fetches)
-            await _run_until_end(settings, connection, feed, _campaign(election, work, guarded), stop)
+            parts = [_campaign(election, work, guarded), *([plane.run(feed.synced)] if plane else [])]
+            await _run_until_end(settings, connection, feed, parts, stop)
     finally:
         for runner in runners:
             await runner.cleanup()
         await pods.close()
         await transport.close()
+
+
+def _control_plane(
+    settings: Settings, cache: Cache, duty: Duty, election: Election, *, unguarded: KubeClient, guarded: KubeClient
+) -> ControlPlane | None:
+    """Return what the operator does for the gateways; None where the chart has installed none."""
+    if settings.gateway is None:
+        return None
+    standing = Standing(lambda: election.leading, lambda: election.leading or not election.is_led_by_another)
+    return make_control_plane(
+        settings.gateway,
+        cache,
+        namespace=settings.pod_namespace,
+        pod=settings.pod_name,
+        kube=unguarded,
+        writes=guarded,
+        standing=standing,
+        ask=duty.add,
+        clock=_seconds,
+        now=_now,
+    )
+
+
+def _routing_of(plane: ControlPlane | None) -> Callable[[Key], Routing | None]:
+    return (lambda _: None) if plane is None else plane.publisher.routing
+
+
+def _telling(duty: Duty, plane: ControlPlane | None) -> Callable[[Key], None]:
+    """Return what is told of every key that may have changed."""
+    if plane is None:
+        return duty.add
+
+    def tell(key: Key) -> None:
+        plane.publisher.mark(key)
+        duty.add(key)
+
+    return tell
 
 
 def _election(settings: Settings, kube: KubeClient) -> Election:
@@ -140,10 +182,10 @@ async def _run_until_end(
     settings: Settings,
     connection: Connection,
     feed: Feed,
-    campaign: Coroutine[Any, Any, None],
+    parts: Iterable[Coroutine[Any, Any, None]],
     stop: asyncio.Event,
 ) -> None:
-    """Run watches, campaign and resync until one of them ends; raise what it raised.
+    """Run watches, the parts and resync until one of them ends; raise what it raised.
 
     kopf.operator() would take every task of the process for its own and cancel it at the end: hence this.
     """
@@ -158,7 +200,7 @@ async def _run_until_end(
     )
     resync = asyncio.create_task(feed.resync(every_seconds=settings.resync_seconds), name="resync")
     try:
-        await _first_to_end(asyncio.create_task(campaign, name="campaign"), resync, *watches)
+        await _first_to_end(*map(asyncio.create_task, parts), resync, *watches)
     finally:
         await _end_watchers()
 

@@ -1,8 +1,8 @@
 """The label by which the gateways' Service finds the operator that leads: on its own pod, and on no other.
 
-Run by control_plane.py, in every operator, for as long as it lives: who leads puts it on and takes it from whom it finds
-it on, who does not takes it off. Nothing is written while it is where it belongs. A field manager of its own holds the
-label, so that an apply without it takes it away.
+Run by control_plane.py, in every operator, for as long as it lives: who leads puts it on and takes it from whom it
+finds it on, who does not takes it off. Nothing is written while it is where it belongs. A field manager of its own
+holds the label, so that an apply without it takes it away.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ class LeaderLabel:
         """Hold the label until cancelled; then take it off."""
         try:
             while True:
-                await asyncio.sleep(PERIOD_SECONDS if await self._hold() else AGAIN_SECONDS)
+                is_held = await self._hold()
+                await asyncio.sleep(PERIOD_SECONDS if is_held else AGAIN_SECONDS)
         finally:
             await self._end()
 

@@ -71,10 +71,6 @@ class Publisher:
         self._certificate = certificate
         self._changed.set()
 
-    def forget(self, key: Key) -> None:
-        """Forget that a model that is gone was waiting."""
-        self._waiting.discard(key)
-
     def refused(self, refusal: Refusal) -> None:
         """Take note of what a gateway refuses; it keeps what it had."""
         for key in {Key(*self._owners[name]) for name in refusal.names if name in self._owners}:
@@ -99,7 +95,7 @@ class Publisher:
         if not self._is_settled(key):
             self._waiting.add(key)
         gateways = self._ads.gateways if self._ads else ()
-        found = Routing(
+        return Routing(
             url=self.url,
             names=model.names if model else (alias(key),),
             taken=self._taken.get(key),
@@ -108,7 +104,6 @@ class Publisher:
             behind=self._behind(model) if model else gateways,
             rejection=rejected.words if rejected else "",
         )
-        return found
 
     def model(self, key: Key) -> GatewayModel | None:
         """Return what was published of a model; None when nothing was."""
@@ -125,6 +120,7 @@ class Publisher:
             gateway = self.table.gateway(self._certificate)
             if gateway != self._gateway:
                 await self._offer(ads, gateway)
+            self._waiting -= {key for key in self._offering if self.table.cache.model_deployment(key) is None}
             self._offering = set()
 
     async def _offer(self, ads: AdsServer, gateway: Gateway) -> None:

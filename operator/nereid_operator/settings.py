@@ -13,6 +13,7 @@ from typing import Any
 from nereid_operator.api.model_deployment import CA_BUNDLE_KEY, CONFIG_MAP_KEY_PATTERN
 from nereid_operator.errors import SettingsError
 from nereid_operator.plan.ir import CaBundle, Image, Network, Platform, Proxy
+from nereid_operator.render.ports import XDS_PORT
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -23,10 +24,33 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 
 
 @dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The gateway that the chart has installed: its objects are `<name>-gateway` and `<name>-xds`.
+
+    `port` is where Envoy listens for clients, `xds_port` where the operator does for Envoy. `tls_secret` is the Secret
+    with the listener's certificate, empty for none; the operator makes it where it is self-signed.
+    """
+
+    name: str
+    port: int = 8080
+    xds_port: int = XDS_PORT
+    tls_secret: str = ""
+    tls_self_signed: bool = False
+
+    def host(self, namespace: str) -> str:
+        """Return the gateway's name inside the cluster; `namespace` is that of the chart."""
+        return f"{self.name}-gateway.{namespace}.svc"
+
+    def url(self, namespace: str) -> str:
+        """Return where clients inside the cluster find it."""
+        return f"{'https' if self.tls_secret else 'http'}://{self.host(namespace)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What can be set; no namespaces means all of them. A Lease is free `lease_seconds` after its last renewal.
 
-    `live_port` 0 leaves the live API out.
+    `live_port` 0 leaves the live API out; without a gateway there is no control plane for one.
     """
 
     platform: Platform
@@ -41,6 +65,7 @@ class Settings:
     lease_seconds: int = 12
     log_level: str = "INFO"
     log_format: str = "text"
+    gateway: GatewaySettings | None = None
 
 
 def from_env(environ: Mapping[str, str]) -> Settings:
@@ -58,6 +83,23 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         lease_seconds=_integer(environ, "NEREID_LEASE_SECONDS", default=12, lowest=1, highest=3600),
         log_level=_choice(environ, "NEREID_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         log_format=_choice(environ, "NEREID_LOG_FORMAT", ("text", "json")),
+        gateway=_gateway(environ),
+    )
+
+
+def _gateway(environ: Mapping[str, str]) -> GatewaySettings | None:
+    if _choice(environ, "NEREID_GATEWAY_ENABLED", ("false", "true")) == "false":
+        return None
+    secret = environ.get("NEREID_GATEWAY_TLS_SECRET", "")
+    self_signed = _choice(environ, "NEREID_GATEWAY_TLS_SELF_SIGNED", ("false", "true")) == "true"
+    if self_signed and not secret:
+        raise SettingsError("NEREID_GATEWAY_TLS_SECRET is ''; it must name the Secret of the certificate to be made")
+    return GatewaySettings(
+        name=_dns_name(environ, "NEREID_GATEWAY_NAME", default="nereid"),
+        port=_integer(environ, "NEREID_GATEWAY_PORT", default=8080, lowest=1, highest=65535),
+        xds_port=_integer(environ, "NEREID_XDS_PORT", default=XDS_PORT, lowest=1, highest=65535),
+        tls_secret=_dns_name(environ, "NEREID_GATEWAY_TLS_SECRET", default="") if secret else "",
+        tls_self_signed=self_signed,
     )
 
 

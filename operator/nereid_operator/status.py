@@ -1,7 +1,7 @@
 """What one pass learnt → the status of the ModelDeployment. Pure; called by the reconciler at the end of each pass.
 
 Ready is True only when the revision of the *current* spec gets the requests and has all its replicas ready; Available
-says whether anything answers, to clients inside the cluster if to no others. Messages may hold figures that tick: status_writes.py says when they are written.
+says whether anything answers. Messages may hold figures that tick: status_writes.py says when they are written.
 """
 
 from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ that stops serving and starts again makes a new one.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -82,6 +82,18 @@ class AdsServer:
             return Acknowledgement.PENDING
         has_all = all(link.session.accepted(type_url).get(name) == wanted.version for link in self._links.values())
         return Acknowledgement.ACKNOWLEDGED if has_all else Acknowledgement.PENDING
+
+    def behind(self, resources: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """Return the connected gateways that have not acknowledged each (type URL, name) as it was published last."""
+        wanted = [(type_url, name, self._snapshot.content(type_url).get(name)) for type_url, name in resources]
+
+        def has_all(session: Session) -> bool:
+            return all(
+                one is not None and session.accepted(type_url).get(name) == one.version
+                for type_url, name, one in wanted
+            )
+
+        return tuple(sorted(gateway for gateway, link in self._links.items() if not has_all(link.session)))
 
     async def until_acknowledged(self, type_url: str, name: str) -> None:
         """Return when every connected gateway, at least one, has acknowledged the published version of a resource."""
