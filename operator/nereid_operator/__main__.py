@@ -81,7 +81,8 @@ async def operate(settings: Settings, connection: Connection, stop: asyncio.Even
     )
     runners = [await health.serve(app, settings.http_port)]
     if settings.live_port:
-        view = LiveView(cache, duty, election, fetches, journal, clock=_seconds)
+        publisher = plane.publisher if plane else None
+        view = LiveView(cache, duty, election, fetches, journal, publisher, clock=_seconds)
         runners.append(await health.serve(live_api.make_app(view), settings.live_port, live_api.HOST))
     try:
         await _first_to_end(asyncio.create_task(feed.first_list()), asyncio.create_task(stop.wait()))
@@ -119,7 +120,7 @@ def _control_plane(
 
 
 def _routing_of(plane: ControlPlane | None) -> Callable[[Key], Routing | None]:
-    return (lambda _: None) if plane is None else plane.publisher.routing
+    return (lambda _: None) if plane is None else plane.publisher.awaited_routing
 
 
 def _telling(duty: Duty, plane: ControlPlane | None) -> Callable[[Key], None]:

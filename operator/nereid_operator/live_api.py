@@ -16,6 +16,8 @@ from nereid_operator.election import Election
 from nereid_operator.fetches import Fetches
 from nereid_operator.journal import Journal
 from nereid_operator.live import live_model
+from nereid_operator.live_gateway import live_gateway
+from nereid_operator.publisher import Publisher
 
 HOST = "127.0.0.1"
 
@@ -24,13 +26,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class LiveView:
-    """Reads the parts of a running operator; `clock` is the one of the queue."""
+    """Reads the parts of a running operator; `clock` is the one of the queue, `publisher` None without a gateway."""
 
     cache: Cache
     duty: Duty
     election: Election
     fetches: Fetches
     journal: Journal
+    publisher: Publisher | None
     clock: Callable[[], float]
 
     def models(self) -> list[dict[str, Any]]:
@@ -42,6 +45,12 @@ class LiveView:
         """Return one model; None when there is none of that name."""
         body = self.cache.model_deployment(key)
         return None if body is None else self._model(key, body)
+
+    def gateway(self, key: Key) -> dict[str, Any] | None:
+        """Return how clients reach one model; None when there is none of that name, or no gateway."""
+        if self.publisher is None or self.cache.model_deployment(key) is None:
+            return None
+        return live_gateway(key, self.publisher.model(key), self.publisher.routing(key))
 
     def _model(self, key: Key, body: Body) -> dict[str, Any]:
         return live_model(
@@ -74,9 +83,19 @@ def make_app(view: LiveView) -> web.Application:
             return web.json_response({"error": f"there is no ModelDeployment {key}"}, status=404)
         return web.json_response(found)
 
+    async def gateway(request: web.Request) -> web.Response:
+        key = Key(request.match_info["namespace"], request.match_info["name"])
+        if view.publisher is None:
+            return web.json_response({"error": "there is no gateway: gateway.enabled of the chart is off"}, status=404)
+        found = view.gateway(key)
+        if found is None:
+            return web.json_response({"error": f"there is no ModelDeployment {key}"}, status=404)
+        return web.json_response(found)
+
     app = web.Application(middlewares=[leader_only])
     app.router.add_get("/v1/models", models)
     app.router.add_get("/v1/models/{namespace}/{name}", model)
+    app.router.add_get("/v1/gateway/{namespace}/{name}", gateway)
     return app
 
 

@@ -90,10 +90,8 @@ class Publisher:
             self._ads = None
 
     def routing(self, key: Key) -> Routing:
-        """Return how clients reach a model; one that is not reached yet gets a pass once it is."""
+        """Return how clients reach a model."""
         model, rejected = self._models.get(key), self._rejected.get(key)
-        if not self._is_settled(key):
-            self._waiting.add(key)
         gateways = self._ads.gateways if self._ads else ()
         return Routing(
             url=self.url,
@@ -104,6 +102,12 @@ class Publisher:
             behind=self._behind(model) if model else gateways,
             rejection=rejected.words if rejected else "",
         )
+
+    def awaited_routing(self, key: Key) -> Routing:
+        """Return how clients reach a model; one that is not reached yet gets a pass once it is."""
+        if not self._is_settled(key):
+            self._waiting.add(key)
+        return self.routing(key)
 
     def model(self, key: Key) -> GatewayModel | None:
         """Return what was published of a model; None when nothing was."""

@@ -13,8 +13,8 @@ import pytest
 from nereid_operator.__main__ import operate
 from nereid_operator.clients.connection import Connection
 from nereid_operator.plan.ir import Image, Network, Platform, Proxy
-from nereid_operator.settings import Settings
-from tests.handlers.fake_api_server import FakeApiServer
+from nereid_operator.settings import GatewaySettings, Settings
+from tests.handlers.fake_api_server import SYSTEM, FakeApiServer
 from tests.stack.ports import free_port
 
 RULES = Network("nereid-system", ({"podSelector": {}},))
@@ -82,10 +82,16 @@ def start(api: FakeApiServer) -> Callable[..., contextlib.AbstractAsyncContextMa
 
     @contextlib.asynccontextmanager
     async def starting(
-        image: str = "nereid.dev/model-runtime:test", network: Network | None = RULES, proxy: Proxy | None = None
+        image: str = "nereid.dev/model-runtime:test",
+        network: Network | None = RULES,
+        proxy: Proxy | None = None,
+        gateway: GatewaySettings | None = None,
     ) -> AsyncIterator[Operator]:
         platform = Platform(Image(image, "IfNotPresent"), network=network, proxy=proxy)
-        settings = Settings(platform, http_port=free_port(), live_port=free_port())
+        namespace = SYSTEM if gateway else "default"
+        settings = Settings(
+            platform, http_port=free_port(), live_port=free_port(), pod_namespace=namespace, gateway=gateway
+        )
         connection = Connection(str(api.servers[0].url).rstrip("/"), None, None, None, token=lambda: None)
         stop = asyncio.Event()
         task = asyncio.create_task(operate(settings, connection, stop))

@@ -44,6 +44,7 @@ DEPLOYMENTS = kmock.resource("apps/v1/deployments")
 SECRETS = kmock.resource("v1/secrets")
 LEASES = kmock.resource("coordination.k8s.io/v1/leases")
 NAMESPACES = "/api/v1/namespaces"
+SYSTEM = "nereid-system"  # where the operator runs that serves gateways
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 READS = {kmock.action.LIST, kmock.action.FETCH, kmock.action.WATCH}
 
@@ -63,7 +64,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
 
     `log` holds the same writes with who sent them. A kind in `undefined` is one whose definition was deleted.
     `refuse` says why a write is refused, `forbid` why a read is. `rows` names the Secrets that were read, all of them
-    as rows of a table; none is given otherwise.
+    as rows of a table; none is given otherwise, but for those of the operator's own namespace.
     """
 
     store: dict[StoreKey, Object] = attrs.field(factory=dict)
@@ -176,7 +177,7 @@ class FakeApiServer(kmock.KubernetesScaffold):
 
     def _fetch(self, request: Any) -> aiohttp.web.Response:
         body = self.store.get((request.resource, request.namespace, request.name))
-        if request.resource == SECRETS:
+        if request.resource == SECRETS and request.namespace != SYSTEM:
             return self._row(request, body)
         return _failure(404, f"{request.name} not found") if body is None else _answer(body)
 

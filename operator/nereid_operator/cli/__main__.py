@@ -27,6 +27,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], int]] = {
     "why": commands.why,
     "status": commands.status,
     "plan": planning.plan,
+    "gateway": commands.gateway,
     "chat": commands.chat,
 }
 

@@ -29,6 +29,8 @@ def parse(argv: list[str], *, prog: str) -> argparse.Namespace:
     status.add_argument("-A", "--all-namespaces", action="store_true", help="models of every namespace")
     status.add_argument("--live", action="store_true", help="what the operator knows now: queue, fetches, pods")
     _add_plan(commands.add_parser("plan", parents=[connection], help="what a manifest would create; applies nothing"))
+    gateway = commands.add_parser("gateway", parents=[connection], help="what the gateway does")
+    _add_gateway(gateway.add_subparsers(dest="topic", required=True, metavar="TOPIC", parser_class=_Parser), connection)
     _add_chat(commands.add_parser("chat", parents=[connection], help="talk to a model for chat"))
     arguments = parser.parse_args(argv)
     _check(arguments)
@@ -42,6 +44,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", choices=DTYPES, help="data type of its weights; only with --bytes")
     parser.add_argument("--image", help="model-runtime image; default: the one the cluster's operator uses")
+
+
+def _add_gateway(topics: "argparse._SubParsersAction[_Parser]", connection: _Parser) -> None:
+    dump = topics.add_parser("dump", parents=[connection], help="how clients reach a model: names, revisions, replicas")
+    dump.add_argument("name", metavar="[NAMESPACE/]NAME", help="a ModelDeployment")
 
 
 def _add_chat(parser: argparse.ArgumentParser) -> None:

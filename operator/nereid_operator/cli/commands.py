@@ -12,8 +12,10 @@ from socket import socket
 from nereid_operator.api.resources import Key
 from nereid_operator.cli.chat import Style, converse, partner
 from nereid_operator.cli.cluster import Cluster, connect
+from nereid_operator.cli.dump import dumped
+from nereid_operator.cli.http_stream import Open
 from nereid_operator.cli.listing import details, models_table, models_table_with_namespaces
-from nereid_operator.cli.live import live_model, live_models
+from nereid_operator.cli.live import gateway_dump, live_model, live_models
 from nereid_operator.cli.live_listing import live_details, live_table, live_table_with_namespaces
 from nereid_operator.cli.terminal import Terminal
 from nereid_operator.cli.why import explain
@@ -50,12 +52,7 @@ def _shown(arguments: argparse.Namespace, cluster: Cluster, now: datetime) -> st
 
 def _shown_live(arguments: argparse.Namespace, cluster: Cluster, now: datetime) -> str:
     """Return what the operator that leads knows."""
-    leader = cluster.leader()
-    around = replace(cluster, namespace=leader.namespace)
-
-    def open_connection() -> AbstractContextManager[socket]:
-        return around.stream(leader.pod, leader.port)
-
+    open_connection = _to_leader(cluster)
     if arguments.name:
         return live_details(live_model(open_connection, Key(cluster.namespace, arguments.name)), now=now)
     models = live_models(open_connection)
@@ -63,6 +60,25 @@ def _shown_live(arguments: argparse.Namespace, cluster: Cluster, now: datetime) 
         return live_table_with_namespaces(models, now=now) if models else _NONE_AT_ALL
     models = tuple(model for model in models if model.namespace == cluster.namespace)
     return live_table(models, now=now) if models else f"No ModelDeployment in namespace {cluster.namespace}."
+
+
+def _to_leader(cluster: Cluster) -> Open:
+    """Return what opens connections to the live API of the operator that leads."""
+    leader = cluster.leader()
+    around = replace(cluster, namespace=leader.namespace)
+
+    def open_connection() -> AbstractContextManager[socket]:
+        return around.stream(leader.pod, leader.port)
+
+    return open_connection
+
+
+def gateway(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Say how clients reach a model through the gateway."""
+    cluster = connected(arguments)
+    namespace, _, name = arguments.name.rpartition("/")
+    terminal.say(dumped(gateway_dump(_to_leader(cluster), Key(namespace or cluster.namespace, name))))
+    return 0
 
 
 def chat(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from nereid_operator.api.api_type import ApiType
 from nereid_operator.api.resources import Key
 from nereid_operator.cli.errors import ClusterError, MissingError
+from nereid_operator.cli.gateway_model import GatewayDump
 from nereid_operator.cli.http_stream import Open, sent
 from nereid_operator.cli.live_model import LiveModel, LiveModels
 
@@ -25,6 +26,13 @@ def live_models(open_connection: Open) -> tuple[LiveModel, ...]:
 def live_model(open_connection: Open, key: Key) -> LiveModel:
     """Return one model; MissingError when the operator knows none of that name."""
     return _asked(open_connection, f"/v1/models/{quote(key.namespace, safe='')}/{quote(key.name, safe='')}", LiveModel)
+
+
+def gateway_dump(open_connection: Open, key: Key) -> GatewayDump:
+    """Return how clients reach one model; MissingError when the operator knows none of that name, or no gateway."""
+    return _asked(
+        open_connection, f"/v1/gateway/{quote(key.namespace, safe='')}/{quote(key.name, safe='')}", GatewayDump
+    )
 
 
 def _asked(open_connection: Open, path: str, kind: type[_Answer]) -> _Answer:

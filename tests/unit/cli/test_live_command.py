@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from nereid_operator.api.resources import Key
+from nereid_operator.live_gateway import live_gateway
+from nereid_operator.routing import Routing
 from tests.unit.cli.servers import ApiServer, serving
 from tests.unit.cli.shell import Shell, against
 
@@ -43,10 +46,22 @@ async def _one(request: web.Request) -> web.Response:
     return web.json_response(_model(request.match_info["name"], request.match_info["namespace"]))
 
 
+async def _routed(request: web.Request) -> web.Response:
+    key = Key(request.match_info["namespace"], request.match_info["name"])
+    routing = Routing(
+        url="http://g", names=("a",), taken=None, answering=frozenset(), gateways=(), behind=(), rejection=""
+    )
+    return web.json_response(live_gateway(key, None, routing))
+
+
 @asynccontextmanager
 async def _leading(folder: Path) -> AsyncIterator[tuple[Shell, ApiServer]]:
     """Give a shell, and its API server behind which an operator leads."""
-    routes = (web.get("/v1/models", _models), web.get("/v1/models/{namespace}/{name}", _one))
+    routes = (
+        web.get("/v1/models", _models),
+        web.get("/v1/models/{namespace}/{name}", _one),
+        web.get("/v1/gateway/{namespace}/{name}", _routed),
+    )
     async with serving(*routes) as port:
         server = ApiServer(_objects(), forward_to=port)
         async with against(server, folder) as shell:
@@ -77,6 +92,33 @@ async def test_the_models_that_are_shown(tmp_path: Path, arguments: tuple[str, .
         code, out, errors = await shell.run("status", "--live", *arguments)
     assert (code, errors) == (0, "")
     assert words in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("minilm",), "default/minilm"),
+        (("minilm", "-n", "team"), "team/minilm"),
+        (("team/minilm",), "team/minilm"),
+    ],
+    ids=["one", "one of another namespace", "one by its whole name"],
+)
+async def test_the_gateway_is_told_of_by_the_leader(tmp_path: Path, arguments: tuple[str, ...], name: str):
+    async with _leading(tmp_path) as (shell, server):
+        code, out, errors = await shell.run("gateway", "dump", *arguments)
+    assert (code, errors) == (0, "")
+    assert out.splitlines()[0].split() == ["Name:", name]
+    assert f"GET {FORWARD}?ports=8081" in server.requests
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("dump",), ("restart", "minilm")], ids=["no topic", "no model", "another topic"]
+)
+async def test_a_gateway_command_that_cannot_be_used(tmp_path: Path, arguments: tuple[str, ...]):
+    async with against(ApiServer({}), tmp_path) as shell:
+        code, out, errors = await shell.run("gateway", *arguments)
+    assert (code, out) == (2, "")
+    assert "nereid gateway" in errors
 
 
 NOBODY = (
