@@ -4,7 +4,7 @@ import pytest
 
 from nereid_operator.errors import SettingsError
 from nereid_operator.plan.ir import CaBundle, Image, Network, Platform, Proxy
-from nereid_operator.settings import Settings, from_env
+from nereid_operator.settings import GatewaySettings, Settings, from_env
 
 IMAGE = {"NEREID_MODEL_RUNTIME_IMAGE": "nereid.dev/model-runtime:1"}
 OPEN_NAMESPACE = Network("default", ({"podSelector": {}},))
@@ -48,6 +48,14 @@ WRONG = {
     "an address range and pods in one client": (
         {**IMAGE, "NEREID_NETWORK_CLIENTS": '[{"ipBlock": {"cidr": "::/0"}, "podSelector": {}}]'}, ("alone",)),
     "an image of vLLM that is none": ({**IMAGE, "NEREID_VLLM_IMAGE": "-x"}, ("NEREID_VLLM_IMAGE", "'-x'", "empty")),
+    "a gateway that is neither there nor not": (
+        {**IMAGE, "NEREID_GATEWAY_ENABLED": "yes"}, ("NEREID_GATEWAY_ENABLED", "'yes'", "false, true")),
+    "a certificate to be made without a Secret": (
+        {**IMAGE, "NEREID_GATEWAY_ENABLED": "true", "NEREID_GATEWAY_TLS_SELF_SIGNED": "true"},
+        ("NEREID_GATEWAY_TLS_SECRET", "''", "must name the Secret"),
+    ),
+    "a gateway's port that is none": (
+        {**IMAGE, "NEREID_GATEWAY_ENABLED": "true", "NEREID_GATEWAY_PORT": "0"}, ("NEREID_GATEWAY_PORT", "'0'")),
     "a switch that is neither on nor off": ({**IMAGE, "NEREID_NETWORK_POLICY": "yes"}, ("'yes'", "true, false")),
 }  # fmt: skip
 
@@ -112,3 +120,15 @@ def test_refused(environ: dict[str, str], words: tuple[str, ...]):
     with pytest.raises(SettingsError) as caught:
         from_env(environ)
     assert all(word in str(caught.value) for word in words)
+
+
+def test_a_gateway():
+    told = {"NEREID_GATEWAY_ENABLED": "true", "NEREID_GATEWAY_NAME": "release"}
+    plain = from_env({**IMAGE, **told}).gateway
+    assert plain == GatewaySettings("release", port=8080, xds_port=18000)
+    assert plain.url("ns") == "http://release-gateway.ns.svc"
+    secret = {"NEREID_GATEWAY_TLS_SECRET": "front", "NEREID_GATEWAY_PORT": "8443", "NEREID_XDS_PORT": "1"}
+    secured = from_env({**IMAGE, **told, **secret}).gateway
+    assert secured == GatewaySettings("release", port=8443, xds_port=1, tls_secret="front")
+    assert secured.url("ns") == "https://release-gateway.ns.svc"
+    assert from_env({**IMAGE, **secret}).gateway is None
