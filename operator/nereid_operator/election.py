@@ -121,10 +121,14 @@ def decide(view: View, candidate: Candidate, *, now: float) -> Step:
     mine = view.record.holder == candidate.identity
     if view.deadline is not None:
         return Step.RENEW if mine and view.may_act(now) else Step.LOST
-    if mine or not view.record.holder:
-        return Step.ACQUIRE
-    patience = max(view.record.lease_seconds, candidate.lease_seconds)
-    return Step.ACQUIRE if now - view.since >= patience else Step.WAIT
+    return Step.WAIT if is_anothers(view, candidate, now=now) else Step.ACQUIRE
+
+
+def is_anothers(view: View, candidate: Candidate, *, now: float) -> bool:
+    """Return whether another holds the Lease, or may still act by it."""
+    if view.record.holder in ("", candidate.identity):
+        return False
+    return now - view.since < max(view.record.lease_seconds, candidate.lease_seconds)
 
 
 def pause_seconds(view: View, candidate: Candidate, *, now: float, failed: bool) -> float:
@@ -192,10 +196,7 @@ class Election:
     @property
     def is_led_by_another(self) -> bool:
         """Return whether another process holds the Lease as far as is known, or may still act by it."""
-        record = self._view.record
-        if not record.holder or record.holder == self.candidate.identity:
-            return False
-        return self.clock() - self._view.since < max(record.lease_seconds, self.candidate.lease_seconds)
+        return is_anothers(self._view, self.candidate, now=self.clock())
 
     def check(self) -> None:
         """Raise NotLeadingError unless this process may act now."""

@@ -14,6 +14,7 @@ from nereid_operator.election import (
     View,
     decide,
     held,
+    is_anothers,
     observed,
     pause_seconds,
     record_of,
@@ -57,6 +58,22 @@ DECISIONS = {
 @pytest.mark.parametrize(("view", "now", "step"), DECISIONS.values(), ids=DECISIONS.keys())
 def test_decision(view: View, now: float, step: Step):
     assert decide(view, ME, now=now) is step
+
+
+@pytest.mark.parametrize(
+    ("record", "now", "others"),
+    [
+        (THEIRS, 100.0, True),
+        (THEIRS, 111.9, True),
+        (THEIRS, 112.0, False),
+        (MINE, 100.0, False),
+        (Record("", "1", 12), 100.0, False),
+        (Record(), 100.0, False),
+    ],
+    ids=["another's", "one that may still act", "one that ran out", "mine", "given up", "none"],
+)
+def test_who_else_may_act(record: Record, now: float, others: bool):
+    assert is_anothers(View(record, since=100), ME, now=now) is others
 
 
 def test_a_renewal_of_anothers_lease_begins_the_wait_anew():
