@@ -22,6 +22,7 @@ from nereid_operator.xds.session import Refusal
 
 # Changes that come together are published together, and answers that come together are looked at together.
 COALESCE_SECONDS = 0.02
+_MODELS_AT_A_TIME = 25
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +62,10 @@ class Publisher:
     _waiting: set[Key] = field(default_factory=set)
 
     def mark(self, key: Key) -> None:
-        """Note that a model may have changed."""
-        self.table.mark(key)
-        self._marked.add(key)
-        self._changed.set()
+        """Note that a model may have changed; keys of policies are none of models."""
+        if key.namespace:
+            self._marked.add(key)
+            self._changed.set()
 
     def use(self, certificate: Certificate) -> None:
         """Take another certificate for the listener."""
@@ -80,7 +81,7 @@ class Publisher:
     async def run(self, ads: AdsServer) -> None:
         """Publish until cancelled."""
         self._ads, self._gateway, self._rejected = ads, None, {}
-        self.table.mark_all()
+        self._marked |= self.table.keys()
         self._changed.set()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -121,11 +122,19 @@ class Publisher:
             if self.wants_certificate and self._certificate is None:
                 continue
             self._offering, self._marked = self._marked, set()
+            await self._look()
             gateway = self.table.gateway(self._certificate)
             if gateway != self._gateway:
                 await self._offer(ads, gateway)
             self._waiting -= {key for key in self._offering if self.table.cache.model_deployment(key) is None}
             self._offering = set()
+
+    async def _look(self) -> None:
+        """Look at the models that changed; a list of everything marks all of them, and others want their turn too."""
+        for number, key in enumerate(self._offering):
+            if number % _MODELS_AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            self.table.look(key)
 
     async def _offer(self, ads: AdsServer, gateway: Gateway) -> None:
         """Publish a gateway, and ask for passes over models that are called otherwise than before."""
