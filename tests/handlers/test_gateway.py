@@ -94,16 +94,20 @@ def _is(api: FakeApiServer, kind: str, reason: str) -> bool:
     return bool(cluster.condition(api, kind)["reason"] == reason)
 
 
-async def _almost_ready(api: FakeApiServer) -> str:
+async def _almost_ready(api: FakeApiServer, name: str = "minilm") -> str:
     """Play everybody but the gateway."""
-    cluster.apply_model(api, "s3://models/minilm")
-    await cluster.finish_resolve_job(api, digest="a")
-    deployment = await cluster.appears(api, cluster.DEPLOYMENTS)
+    others = set(api.all(cluster.DEPLOYMENTS))
+    cluster.apply_model(api, f"s3://models/{name}", name=name)
+    await cluster.finish_resolve_job(api, digest="a", name=name)
+    await until(lambda: set(api.all(cluster.DEPLOYMENTS)) - others, "a Deployment")
+    (deployment,) = set(api.all(cluster.DEPLOYMENTS)) - others
     cluster.make_ready(api, deployment)
-    for name in api.all(cluster.PODS):
-        if name.startswith(deployment):
-            api.edit(cluster.PODS, name, {"status": {"podIP": "127.0.0.1"}})
+    _move(api, deployment, "127.0.0.1")
     return deployment
+
+
+def _move(api: FakeApiServer, deployment: str, address: str) -> None:
+    api.edit(cluster.PODS, f"{deployment}-0", {"status": {"podIP": address}})
 
 
 async def test_a_model_is_ready_once_the_gateway_has_it(
@@ -143,6 +147,30 @@ async def test_a_model_is_ready_once_the_gateway_has_it(
 
             api.remove(cluster.MODELS, "minilm")
             await _lists(settings)
+
+
+async def test_what_a_gateway_refuses_is_told_of_its_model_and_stops_no_other(
+    api: FakeApiServer, start: Start, settings: GatewaySettings, tmp_path: Path
+):
+    async with start(gateway=settings):
+        with _gateway(tmp_path, settings, await _until_certified(api)):
+            deployment = await _almost_ready(api)
+            await until(lambda: _is(api, "Ready", "Ready"), "Ready")
+
+            _move(api, deployment, "nowhere")
+            await until(lambda: _is(api, "Ready", "GatewayRejected"), "the refusal")
+            assert "malformed IP address: nowhere" in cluster.condition(api, "Ready")["message"]
+            assert _is(api, "Degraded", "GatewayRejected")
+            await until(
+                lambda: "GatewayRejected" in {event["reason"] for event in api.all("v1/events").values()}, "an Event"
+            )
+
+            await _almost_ready(api, "other")
+            await _lists(settings, "default.minilm", "default.other")
+
+            _move(api, deployment, "127.0.0.2")
+            await until(lambda: _is(api, "Ready", "Ready"), "Ready again")
+            assert _is(api, "Degraded", "AsSpecified")
 
 
 async def test_the_leader_is_labelled(api: FakeApiServer, start: Start, settings: GatewaySettings):
