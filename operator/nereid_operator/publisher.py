@@ -144,11 +144,14 @@ class Publisher:
         self._rejected = {key: one for key, one in self._rejected.items() if self._offered.get(key) == one.model}
         await ads.publish(await asyncio.to_thread(snapshot, gateway))
         taken = self.table.taken()
-        called_before, called = _called(self._models, self._taken), _called(self._offered, taken)
+        renamed = [
+            key
+            for key in self._offered.keys() | self._models.keys()
+            if _called(key, self._offered, taken) != _called(key, self._models, self._taken)
+        ]
         self._gateway, self._models, self._taken = gateway, self._offered, taken
-        for key in called.keys() | called_before.keys():
-            if called.get(key) != called_before.get(key):
-                self.ask(key)
+        for key in renamed:
+            self.ask(key)
 
     async def _listen(self, ads: AdsServer) -> None:
         """Ask for a pass over each model that waited for the gateways, once all of them have what was published."""
@@ -173,10 +176,11 @@ class Publisher:
 
 
 def _called(
-    models: Mapping[Key, GatewayModel], taken: Mapping[Key, Taken]
-) -> Mapping[Key, tuple[tuple[str, ...], Taken | None]]:
-    """Return what each model is called, and what it would be."""
-    return {key: (model.names, taken.get(key)) for key, model in models.items()}
+    key: Key, models: Mapping[Key, GatewayModel], taken: Mapping[Key, Taken]
+) -> tuple[tuple[str, ...], Taken | None]:
+    """Return what a model is called, and whose the name is that it would have."""
+    model = models.get(key)
+    return (model.names if model else (alias(key),)), taken.get(key)
 
 
 def _answering(model: GatewayModel) -> Iterator[str]:

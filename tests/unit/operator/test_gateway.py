@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nereid_operator.api.resources import Key
 from nereid_operator.api.traffic import Traffic
@@ -221,3 +223,49 @@ def test_the_port_and_the_certificate():
     certificate = Certificate("chain", "key")
     made = gateway([], port=8443, certificate=certificate, trace_percent=5)
     assert (made.port, made.models, made.certificate, made.trace_percent) == (8443, (), certificate, 5)
+
+
+REVISIONS = st.sampled_from(["a", "b", "c"])
+PODS = st.builds(
+    pod,
+    REVISIONS,
+    st.integers(0, 9),
+    st.sampled_from(["True", "False", "Never"]),
+    terminating=st.booleans(),
+    phase=st.sampled_from(["Running", "Failed"]),
+)
+DEPLOYMENTS = st.builds(
+    deployment,
+    REVISIONS,
+    completed=st.booleans(),
+    task=st.sampled_from(["Chat", "Embedding"]),
+    served_name=st.sampled_from(["m", "n", "x.m", ""]),
+)
+MODELS = st.builds(
+    lambda pods, **fields: seen(*pods, **fields),
+    st.lists(PODS, max_size=6, unique_by=lambda one: one.name),
+    key=st.builds(Key, st.sampled_from(["x", "y", "z"]), st.sampled_from(["m", "n"])),
+    uid=st.sampled_from(["u", "v"]),
+    created=st.sampled_from([CREATED, LATER]),
+    traffic=st.sampled_from([Traffic(), TRAFFIC]),
+    wants_global_name=st.booleans(),
+    current=REVISIONS,
+    selected=st.sampled_from(["a", "b", ""]),
+    recorded=st.sampled_from(["a", "c", ""]),
+    deployments=st.lists(DEPLOYMENTS, max_size=3, unique_by=lambda one: one.name).map(tuple),
+)
+
+
+@given(st.lists(MODELS, max_size=6, unique_by=lambda one: one.key))
+def test_whatever_was_seen_the_value_holds_together(models: list[Seen]):
+    routes = [one for one in map(model_routes, models) if one is not None]
+    made = gateway(routes, port=1)
+    names = [name for model in made.models for name in model.names]
+    assert len(names) == len(set(names))
+    assert set(names) <= set(name_holders(routes))
+    for model in made.models:
+        backends = {backend.name for backend in model.backends}
+        assert sum(share.weight for share in model.shares) == 100
+        assert {share.backend for share in model.shares} <= backends
+        assert {route.backend for route in model.content_routes} <= backends
+        assert model.names[0] == f"{model.namespace}.{model.name}"
