@@ -104,7 +104,7 @@ def _control_plane(
     """Return what the operator does for the gateways; None where the chart has installed none."""
     if settings.gateway is None:
         return None
-    standing = Standing(lambda: election.leading, lambda: election.leading or not election.is_led_by_another)
+    standing = Standing(lambda: election.leading, lambda: _may_serve(election))
     return make_control_plane(
         settings.gateway,
         cache,
@@ -117,6 +117,11 @@ def _control_plane(
         clock=_seconds,
         now=_now,
     )
+
+
+def _may_serve(election: Election) -> bool:
+    """Return whether the gateways are this process's: it leads, or has looked at the Lease and nobody else does."""
+    return election.leading or (election.reached_at is not None and not election.is_led_by_another)
 
 
 def _routing_of(plane: ControlPlane | None) -> Callable[[Key], Routing | None]:
