@@ -5,7 +5,6 @@ snapshots, many changes in one; and a pass for each model that was waiting for t
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,14 +23,12 @@ from nereid_operator.xds.session import Refusal
 COALESCE_SECONDS = 0.02
 _MODELS_AT_A_TIME = 25
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class _Rejected:
     """What a gateway refused of a model, and what it said."""
 
-    model: GatewayModel | None
+    model: GatewayModel
     words: str
 
 
@@ -75,7 +72,7 @@ class Publisher:
     def refused(self, refusal: Refusal) -> None:
         """Take note of what a gateway refuses; it keeps what it had."""
         for key in {Key(*self._owners[name]) for name in refusal.names if name in self._owners}:
-            self._rejected[key] = _Rejected(self._offered.get(key), refusal.message)
+            self._rejected[key] = _Rejected(self._offered[key], refusal.message)
             self.ask(key)
 
     async def run(self, ads: AdsServer) -> None:
@@ -128,6 +125,7 @@ class Publisher:
                 await self._offer(ads, gateway)
             self._waiting -= {key for key in self._offering if self.table.cache.model_deployment(key) is None}
             self._offering = set()
+            self._tell_settled()
 
     async def _look(self) -> None:
         """Look at the models that changed; a list of everything marks all of them, and others want their turn too."""
@@ -156,11 +154,14 @@ class Publisher:
     async def _listen(self, ads: AdsServer) -> None:
         """Ask for a pass over each model that waited for the gateways, once all of them have what was published."""
         while True:
-            for key in [key for key in self._waiting if self._is_settled(key)]:
-                self._waiting.discard(key)
-                self.ask(key)
+            self._tell_settled()
             await ads.news()
             await asyncio.sleep(COALESCE_SECONDS)
+
+    def _tell_settled(self) -> None:
+        for key in [key for key in self._waiting if self._is_settled(key)]:
+            self._waiting.discard(key)
+            self.ask(key)
 
     def _is_settled(self, key: Key) -> bool:
         """Return whether all that was seen of a model is published, and every gateway has it; there must be one."""

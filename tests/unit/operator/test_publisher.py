@@ -185,6 +185,19 @@ async def test_a_change_that_is_not_published_yet_is_waited_for():
         assert stand.publisher.routing(M).answering == {"10.0.0.1", "10.0.0.2"}
 
 
+async def test_an_answer_that_came_before_a_look_that_found_nothing_new_is_not_missed():
+    stand = _Stand()
+    stand.serve()
+    async with stand.running():
+        await stand.publishes(1)
+        await until(lambda: stand.publisher.model(M), "the model to be published")
+        stand.asked.clear()
+        stand.publisher.mark(M)
+        stand.publisher.awaited_routing(M)
+        await until(lambda: stand.asked, "a pass")
+    assert (stand.asked, len(stand.ads.published)) == ([M], 1)
+
+
 async def test_without_a_gateway_nobody_is_told():
     stand = _Stand()
     stand.serve()
