@@ -39,6 +39,8 @@ STREAMS = {
         identifier=StreamAccessLogsMessage.Identifier(node=node)
     ),
 }
+# How often Envoy has taken other certificates for the control plane.
+TAKEN = "cluster.xds.client_ssl_socket_factory.ssl_context_update_by_sds"
 OURS = Node(id="nereid-system/gateway-0", cluster="nereid-gateway")
 
 
@@ -139,6 +141,24 @@ async def test_every_certificate_changes_while_requests_flow(tmp_path):
                         await plane.ads.until_acknowledged(ENDPOINTS, "a")
                 await traffic.more(20)
     assert traffic.failed == []
+
+
+async def test_other_certificates_close_no_connection(tmp_path):
+    made = certificates()
+    other = renewed(replace(made, server=None, client=None), SUBJECTS, datetime.now(UTC))
+    async with replica() as one, replica() as two, ControlPlane(server_tls(made)) as plane:
+        with running_envoy(tmp_path, plane.port, made) as front:
+            await plane.ads.publish(gateway(front.port, {"a": [one.port]}))
+            await front.until_status("/a", 200)
+            connections = await front.stats("cluster.xds.upstream_cx_total")
+            taken = (await front.stats(TAKEN))[TAKEN]
+            front.use(other)
+            await front.until_stats(TAKEN, {TAKEN: taken + 1})
+            plane.server.use(server_tls(other))
+            await plane.ads.publish(gateway(front.port, {"a": [two.port]}))
+            async with asyncio.timeout(20):
+                await plane.ads.until_acknowledged(ENDPOINTS, "a")
+            assert await front.stats("cluster.xds.upstream_cx_total") == connections
 
 
 async def test_a_client_that_does_not_read_holds_nobody_up(tmp_path):

@@ -132,8 +132,8 @@ class Session:
         self._ask_for_dependents(type_url, due)
         channel.offered = due
         channel.again -= due.keys()
-        of_all = due if type_url in _WHOLE else snapshot.content(type_url)
-        return Response(type_url, content_version(versions(of_all)), channel.nonce, tuple(due.values()))
+        version = content_version(versions(due)) if type_url in _WHOLE else snapshot.version(type_url)
+        return Response(type_url, version, channel.nonce, tuple(due.values()))
 
     def _ask_for_dependents(self, type_url: str, sent: Content) -> None:
         dependent = self._channels.get(_DEPENDENT.get(type_url, ""))
