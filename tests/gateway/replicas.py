@@ -77,6 +77,7 @@ class _Server(ThreadingHTTPServer):
 def _http_server(made: Replica, port: int, number: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_anything(self) -> None:
             body = _body(self)

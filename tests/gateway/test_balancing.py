@@ -110,8 +110,8 @@ def test_a_session_that_is_too_busy_for_one_replica_overflows(tmp_path: Path):
             for one in stand.replicas.values():
                 one.held.set()
             assert {one.result().status_code for one in held} == {200}
-        # At most a quarter more than ten, and one for rounding.
-        assert max(counts(stand).values()) <= 14
+        # A quarter more than ten, and what came before the first connections were there to be counted.
+        assert max(counts(stand).values()) <= 20
 
 
 def two_revisions(*shares: Share, **fields: Any) -> GatewayModel:

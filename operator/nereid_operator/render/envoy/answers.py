@@ -11,7 +11,6 @@ from nereid_operator.plan.gateway_ir import GatewayModel
 from nereid_operator.render.envoy.filters import JSON_FINDER, PATH_FINDER, SIZE_LIMIT
 from nereid_operator.render.envoy.resources import Message, message
 
-NO_MODEL = "no-model"
 MODEL_NOT_FOUND = "model-not-found"
 NOT_FOUND = "not-found"
 ONLY_GET = "only-get"

@@ -120,7 +120,8 @@ def _outlier_detection(kind: Kind) -> Message:
         "consecutive_5xx": 3,
         # In gRPC Envoy cannot tell a full replica from a broken one: there only lost connections count.
         "enforcing_consecutive_5xx": 0 if kind is Kind.GRPC else 100,
-        "interval": "1s",
+        # When replicas come back; they are left out at once. Every cluster has such a clock.
+        "interval": "5s",
         "base_ejection_time": "5s",
         "max_ejection_time": "30s",
         # Strict: the last replica is never left out, nor more than half of them.
