@@ -11,7 +11,7 @@ import pytest
 
 from nereid_operator.plan.gateway_ir import Limits
 from tests.gateway.gateways import PATHS, Stand, gateway, model, standing
-from tests.gateway.wire import http1, http1_request
+from tests.gateway.wire import http1, http1_request, http2_flood
 from tests.stack.wait import wait_for
 
 MIB = 2**20
@@ -194,3 +194,9 @@ def stall(stand: Stand) -> None:
     with socket.create_connection(("127.0.0.1", stand.gateway.port), timeout=30) as connection:
         connection.sendall(f"POST {PATHS[0]} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n".encode())
         assert b" 408 " in _all_of(connection)
+
+
+def test_a_flood_of_streams_that_are_reset_ends_its_connection(stand: Stand):
+    headers = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", PATHS[0])]
+    assert http2_flood(stand.gateway.port, headers, 2_000)
+    assert stand.ask("team.m").status_code == 200

@@ -57,6 +57,23 @@ def http2(port: int, headers: Sequence[tuple[str, str]], body: bytes = b"") -> N
                     return
 
 
+def http2_flood(port: int, headers: Sequence[tuple[str, str]], count: int) -> bool:
+    """Open streams and reset each at once; return whether the connection was ended for it."""
+    sent = PREFACE + _frame(_SETTINGS, 0, 0, b"")
+    for number in range(1, 2 * count, 2):
+        sent += _frame(_HEADERS, _END_HEADERS, number, _packed(headers)) + _frame(_RESET, 0, number, b"\0\0\0\x08")
+    with socket.create_connection(("127.0.0.1", port), timeout=_SECONDS) as connection:
+        try:
+            connection.sendall(sent)
+            while connection.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+    return True
+
+
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return struct.pack("!I", len(payload))[1:] + bytes([kind, flags]) + struct.pack("!I", stream) + payload
 
