@@ -14,6 +14,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "nereid.labels" -}}
 {{ include "nereid.selectorLabels" . }}
+{{ include "nereid.releaseLabels" . }}
+{{- end -}}
+
+{{- define "nereid.releaseLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: nereid
 app.kubernetes.io/managed-by: {{ .Release.Service }}
