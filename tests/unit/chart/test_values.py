@@ -88,6 +88,39 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "'/metrics/serviceMonitor/enabled'",
         "want boolean",
     ),
+    "a gateway by a misspelt type": (
+        {"gateway": {"service": {"type": "External"}}},
+        "'/gateway/service/type'",
+        "'NodePort'",
+    ),
+    "no gateway at all": ({"gateway": {"replicas": 0}}, "'/gateway/replicas'", "minimum"),
+    "an image of Envoy without a tag": ({"gateway": {"image": {"tag": ""}}}, "'/gateway/image/tag'", "pattern"),
+    "a drain without time": ({"gateway": {"drainSeconds": 0}}, "'/gateway/drainSeconds'", "minimum"),
+    "a port of nodes as text": (
+        {"gateway": {"service": {"nodePort": "30443"}}},
+        "'/gateway/service/nodePort'",
+        "integer",
+    ),
+    "an ingress for a URL": (
+        {"gateway": {"ingress": {"host": "https://models.example.org"}}},
+        "'/gateway/ingress/host'",
+        "pattern",
+    ),
+    "a route to a parent without a name": (
+        {"gateway": {"httpRoute": {"parentRefs": [{"namespace": "infrastructure"}]}}},
+        "'/gateway/httpRoute/parentRefs/0'",
+        "'name'",
+    ),
+    "a certificate as PEM": (
+        {"gateway": {"tls": {"secretName": "-----BEGIN CERTIFICATE-----"}}},
+        "'/gateway/tls/secretName'",
+        "pattern",
+    ),
+    "a client that selects nothing": (
+        {"gateway": {"networkPolicy": {"clients": [{}]}}},
+        "'/gateway/networkPolicy/clients/0'",
+        "minProperties",
+    ),
     "roles as a list": ({"rbac": {"aggregateRoles": ["view"]}}, "'/rbac/aggregateRoles'", "want boolean"),
 }
 
@@ -104,6 +137,38 @@ def test_a_wrong_value_is_refused_by_its_path(values: dict[str, Any], path: str,
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("- at")]
     assert f"at {path}" in line
     assert word in line
+
+
+# What each value allows and both together do not → what helm says.
+AT_ODDS: dict[str, tuple[dict[str, Any], str]] = {
+    "two certificates": (
+        {"tls": {"secretName": "mine", "selfSigned": True}},
+        "gateway.tls: selfSigned is true and secretName is set; it takes one of them",
+    ),
+    "an ingress with a certificate for no host": (
+        {"ingress": {"enabled": True, "tlsSecretName": "mine"}},
+        "gateway.ingress.host: a certificate is for a host; name it",
+    ),
+    "a route that belongs to nothing": (
+        {"httpRoute": {"enabled": True}},
+        "gateway.httpRoute.parentRefs: name the Gateway that the route belongs to",
+    ),
+    "fewer pods at most than at least": (
+        {"autoscaling": {"enabled": True, "minReplicas": 4, "maxReplicas": 3}},
+        "gateway.autoscaling.maxReplicas is 3; it must not be below minReplicas, which is 4",
+    ),
+    "a port of nodes without one": (
+        {"service": {"nodePort": 30443}},
+        "gateway.service.nodePort is 30443; a Service of type ClusterIP has none",
+    ),
+}
+
+
+@pytest.mark.parametrize(("gateway", "sentence"), AT_ODDS.values(), ids=AT_ODDS.keys())
+def test_values_that_do_not_go_together_are_refused_by_name(gateway: dict[str, Any], sentence: str):
+    done = _template({"gateway": gateway})
+    assert done.returncode != 0
+    assert sentence in done.stderr
 
 
 def test_every_value_has_a_schema_and_every_schema_a_value():
