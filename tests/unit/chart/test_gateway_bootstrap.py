@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.binaries import envoy
+from tests.stack.gateway_pod import URI, ask, bootstrap_of, lay_out, listen_at, named, running, stat
 from tests.stack.ports import free_port, free_ports
 from tests.stack.wait import wait_for
-from tests.unit.chart.rendered import URI, ask, bootstrap_of, lay_out, listen_at, named, running, stat
 
 # What asks for other pages than the two, as it stands in a request's first line.
 CLOSED = [

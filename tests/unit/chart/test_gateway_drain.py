@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from nereid_operator.gateway_drain import requests_in_flight
+from tests.stack.gateway_pod import Place, ask, bootstrap_of, lay_out, listen_at, only, running
 from tests.stack.ports import free_ports
 from tests.stack.wait import wait_for
-from tests.unit.chart.rendered import Place, ask, bootstrap_of, lay_out, listen_at, only, running
 
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
 
