@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bench.fetch.results as fetch_results
+import bench.gateway.results as gateway_results
 import bench.runtime.results as runtime_results
 from bench.control.options import Options
 from bench.control.report import as_json, table
@@ -15,6 +16,8 @@ from bench.control.run import measure
 from bench.errors import BenchError
 from bench.fetch.options import Options as FetchOptions
 from bench.fetch.run import measure as measure_fetch
+from bench.gateway.options import Options as GatewayOptions
+from bench.gateway.run import measure as measure_gateway
 from bench.runtime.options import LlamaCpp
 from bench.runtime.options import Options as RuntimeOptions
 from bench.runtime.run import measure as measure_runtime
@@ -44,6 +47,11 @@ def _fetch(values: Mapping[str, Any]) -> tuple[str, str]:
     return fetch_results.table(results), fetch_results.as_json(results)
 
 
+def _gateway(values: Mapping[str, Any]) -> tuple[str, str]:
+    results = asyncio.run(measure_gateway(GatewayOptions(**values)))
+    return gateway_results.table(results), gateway_results.as_json(results)
+
+
 def _runtime(values: Mapping[str, Any]) -> tuple[str, str]:
     results = measure_runtime(RuntimeOptions(**values))
     return runtime_results.table(results), runtime_results.as_json(results)
@@ -55,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     names = whole.add_subparsers(dest="name", required=True)
     _add_control(names)
     _add_fetch(names)
+    _add_gateway(names)
     _add_runtime(names)
     return whole
 
@@ -86,6 +95,19 @@ def _add_fetch(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     fetch.set_defaults(run=_fetch)
 
 
+def _add_gateway(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    gateway = names.add_parser("gateway", help="the front door, beside a bare Envoy", description=_GATEWAY)
+    defaults = GatewayOptions()
+    gateway.add_argument("--models", type=_count, default=defaults.models, help="that are there while others change")
+    gateway.add_argument("--many-models", type=_count, default=defaults.many_models, help="for the second throughput")
+    gateway.add_argument("--rounds", type=_count, default=defaults.rounds, help="of each side, in turn")
+    gateway.add_argument("--seconds", type=_count, default=defaults.seconds, help="of each round")
+    gateway.add_argument("--connections", type=_count, default=defaults.connections, help="for saturation")
+    gateway.add_argument("--edits", type=_count, default=defaults.edits, help="models added, and replicas moved")
+    gateway.add_argument("--folder", type=Path, default=defaults.folder, help="a folder for logs, which are removed")
+    gateway.set_defaults(run=_gateway)
+
+
 def _add_runtime(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     runtime = names.add_parser("runtime", help="the engine, beside transformers and llama.cpp", description=_RUNTIME)
     defaults = RuntimeOptions()
@@ -102,6 +124,7 @@ def _add_runtime(names: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 _CONTROL = "Brings up a cluster of its own, with nodes that kwok plays, and takes it down at the end."
 _FETCH = "Needs curl, and room for the largest file twice."
+_GATEWAY = "Wants port 8080 of loopback, and h2load, which it installs on Debian; takes some ten minutes."
 _RUNTIME = "Compiles llama.cpp the first time, some fifteen minutes; then it takes about ten."
 
 

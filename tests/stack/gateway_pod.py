@@ -24,9 +24,10 @@ _PATHS = re.compile("|".join(_PODS))
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Folders that stand for those of a gateway's pod."""
+    """Folders that stand for those of a gateway's pod, and the values that the chart was given."""
 
     folder: Path
+    values: Mapping[str, Any]
 
     @property
     def bootstrap(self) -> Path:
@@ -65,7 +66,7 @@ def lay_out(folder: Path, values: Mapping[str, Any]) -> Place:
     (folder / "xds" / "tls.key").write_text(pair[: pair.index("-----BEGIN CERTIFICATE")])
     for name, text in only("ConfigMap", f"{RELEASE}-gateway", values)["data"].items():
         (folder / "bootstrap" / name).write_text(_PATHS.sub(lambda path: str(folder / _PODS[path[0]]), text))
-    return Place(folder)
+    return Place(folder, values)
 
 
 @contextmanager
@@ -89,10 +90,19 @@ def listen_at(place: Place, port: int) -> None:
         status["address"] = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
+def find_operators_at(place: Place, leader: int, others: int) -> None:
+    """Have the gateway look for the leader, and for other operators, at these ports of loopback."""
+    with bootstrap_of(place) as bootstrap:
+        endpoints = named(bootstrap["static_resources"]["clusters"], "xds")["load_assignment"]["endpoints"]
+        for group, port in zip(endpoints, (leader, others), strict=True):
+            address = group["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+            address.update(address="127.0.0.1", port_value=port)
+
+
 @contextmanager
 def running(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
     """Run Envoy with the chart's own arguments, and give it once its admin socket answers."""
-    (container,) = only("Deployment", f"{RELEASE}-gateway", {})["spec"]["template"]["spec"]["initContainers"]
+    (container,) = only("Deployment", f"{RELEASE}-gateway", place.values)["spec"]["template"]["spec"]["initContainers"]
     arguments = [word.replace("$(POD_NAMESPACE)/$(POD_NAME)", "nereid-system/gateway-0") for word in container["args"]]
     arguments[arguments.index("--config-path") + 1] = str(place.bootstrap)
     with (place.folder / "envoy.log").open("wb") as log:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.binaries import envoy
-from tests.stack.gateway_pod import URI, ask, bootstrap_of, lay_out, listen_at, named, running, stat
+from tests.stack.gateway_pod import URI, ask, bootstrap_of, find_operators_at, lay_out, listen_at, running, stat
 from tests.stack.ports import free_port, free_ports
 from tests.stack.wait import wait_for
 
@@ -63,11 +63,7 @@ def told_nothing(tmp_path):
     place = lay_out(tmp_path, {})
     status, leader, others = free_ports(3)
     listen_at(place, status)
-    with bootstrap_of(place) as bootstrap:
-        endpoints = named(bootstrap["static_resources"]["clusters"], "xds")["load_assignment"]["endpoints"]
-        for group, port in zip(endpoints, (leader, others), strict=True):
-            address = group["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
-            address.update(address="127.0.0.1", port_value=port)
+    find_operators_at(place, leader, others)
     return place, status, leader, others
 
 
