@@ -36,7 +36,9 @@ KEPT = {
     "customresourcedefinitions.apiextensions.k8s.io/modeldeployments.nereid.dev",
     "customresourcedefinitions.apiextensions.k8s.io/servingpolicies.nereid.dev",
 }
-LEFT = {"leases.coordination.k8s.io/nereid-operator"}
+LEFT = {"leases.coordination.k8s.io/nereid-operator"} | {
+    f"secret/nereid-xds-{part}" for part in ("ca", "server", "client")
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_a_model_serves_through_upgrade_rollback_and_uninstall(previous, served,
         assert _crd_fields(kubectl) == old_fields
         pods = _pods(kubectl, space)
         previous.uninstall()
-        wait_for("the Lease alone is left", lambda: _left_in_release(kubectl) == LEFT, seconds=60)
+        wait_for("the Lease and the certificates alone are left", lambda: _left_in_release(kubectl) == LEFT, seconds=60)
         assert _left_of_helm(kubectl, space) == KEPT
         assert _pods(kubectl, space) == pods
         requests.more()
