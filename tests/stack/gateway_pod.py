@@ -35,6 +35,7 @@ class Place:
 
     @property
     def authority(self) -> Authority:
+        """Who signed what is mounted now."""
         return Authority(self.folder / "xds" / "ca.crt", self.folder / "xds" / "ca.key")
 
     @property
@@ -60,13 +61,28 @@ def lay_out(folder: Path, values: Mapping[str, Any]) -> Place:
     """Write ConfigMap and certificates of a gateway's pod, with the pod's paths turned into these."""
     for name in _PODS.values():
         (folder / name).mkdir()
-    authority = make_authority(folder / "xds")
-    pair = authority.issue("gateway", f"URI:{URI}").read_text()
-    (folder / "xds" / "tls.crt").write_text(pair[pair.index("-----BEGIN CERTIFICATE") :])
-    (folder / "xds" / "tls.key").write_text(pair[: pair.index("-----BEGIN CERTIFICATE")])
+    place = Place(folder, values)
+    mount_secret(place, "first")
     for name, text in only("ConfigMap", f"{RELEASE}-gateway", values)["data"].items():
         (folder / "bootstrap" / name).write_text(_PATHS.sub(lambda path: str(folder / _PODS[path[0]]), text))
-    return Place(folder, values)
+    return place
+
+
+def mount_secret(place: Place, version: str) -> None:
+    """Mount a new authority and a certificate of its for the gateway, as kubelet does: all files change at once."""
+    mount = place.folder / "xds"
+    data = mount / f"..{version}"
+    data.mkdir()
+    authority = make_authority(data)
+    pair = authority.issue("gateway", f"URI:{URI}").read_text()
+    start = pair.index("-----BEGIN CERTIFICATE")
+    (data / "tls.crt").write_text(pair[start:])
+    (data / "tls.key").write_text(pair[:start])
+    (mount / "..next").symlink_to(data.name)
+    (mount / "..next").rename(mount / "..data")
+    for name in ("ca.crt", "ca.key", "tls.crt", "tls.key"):
+        if not (mount / name).is_symlink():
+            (mount / name).symlink_to(f"..data/{name}")
 
 
 @contextmanager

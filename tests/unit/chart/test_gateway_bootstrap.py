@@ -10,7 +10,17 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.binaries import envoy
-from tests.stack.gateway_pod import URI, ask, bootstrap_of, find_operators_at, lay_out, listen_at, running, stat
+from tests.stack.gateway_pod import (
+    URI,
+    ask,
+    bootstrap_of,
+    find_operators_at,
+    lay_out,
+    listen_at,
+    mount_secret,
+    running,
+    stat,
+)
 from tests.stack.ports import free_port, free_ports
 from tests.stack.wait import wait_for
 
@@ -160,6 +170,16 @@ async def test_who_has_a_certificate_of_another_name_is_told_nothing(told_nothin
             refused = "cluster.xds.ssl.fail_verify_san"
             await asyncio.to_thread(wait_for, "a refusal", lambda: stat(place, refused) > 0, seconds=30, interval=0.05)
             assert stat(place, "cluster.xds.upstream_rq_total") == 0
+
+
+async def test_certificates_that_change_are_used_without_a_restart(told_nothing):
+    """The operator has a certificate of another authority; then the Secret's files are those of that authority."""
+    place, _, leader, _ = told_nothing
+    with running(place):
+        mount_secret(place, "second")
+        async with _serving(leader, _context(place, "nereid-xds.nereid-system.svc")) as connections:
+            _, writer = await asyncio.wait_for(connections.get(), 30)
+            assert writer.get_extra_info("peercert")["subjectAltName"] == (("URI", URI),)
 
 
 @asynccontextmanager
