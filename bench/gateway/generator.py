@@ -24,15 +24,28 @@ _WARM_UP_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent: a POST of a JSON body."""
+    """What is sent, a POST of a JSON body, and the process that takes it."""
 
     url: str
     body: Path
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """CPU during a run: shares of all cores of the machine and of the generator, and seconds of who was asked."""
+
+    cpu: float
+    generator_cpu: float
+    server_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run. CPU are shares of all cores: of the machine, and of the generator within it."""
+    """One run. CPU are shares of all cores: of the machine, and of the generator within it.
+
+    `server_cpu_us` is what one request took of the process that was asked, in µs of CPU.
+    """
 
     per_second: float
     p50_ms: float
@@ -40,6 +53,7 @@ class Cell:
     statuses: Mapping[int, int]
     cpu: float
     generator_cpu: float
+    server_cpu_us: float
 
     @property
     def is_void(self) -> bool:
@@ -76,7 +90,7 @@ def _run(request: Request, seconds: int, connections: int, each_per_second: floa
     rate = [] if each_per_second is None else [f"--rps={each_per_second:.3f}"]
     command = ["h2load", "--h1", f"--duration={seconds}", f"--warm-up-time={_WARM_UP_SECONDS}", *rate]
     command += [f"--clients={connections}", "--threads=1", f"--data={request.body}", f"--log-file={log}"]
-    with _measured() as busy:
+    with _measured(request.pid) as used:
         done = subprocess.run(
             [*command, "--header=content-type: application/json", request.url],
             capture_output=True,
@@ -85,10 +99,10 @@ def _run(request: Request, seconds: int, connections: int, each_per_second: floa
         )
     if done.returncode or not log.exists():
         raise BenchError(f"h2load ended with {done.returncode}: {done.stderr.strip()}")
-    return read(log.read_text(), seconds, busy[0], busy[1])
+    return read(log.read_text(), seconds, used[0])
 
 
-def read(log: str, seconds: int, cpu: float, generator_cpu: float) -> Cell:
+def read(log: str, seconds: int, used: Used) -> Cell:
     """Return what h2load's lines say: begin in µs, status, and µs until the answer was there, separated by tabs."""
     rows = [line.split("\t") for line in log.splitlines()]
     if not rows:
@@ -99,19 +113,28 @@ def read(log: str, seconds: int, cpu: float, generator_cpu: float) -> Cell:
         p50_ms=percentile(milliseconds, 50),
         p99_ms=percentile(milliseconds, 99),
         statuses=Counter(int(row[1]) for row in rows),
-        cpu=cpu,
-        generator_cpu=generator_cpu,
+        cpu=used.cpu,
+        generator_cpu=used.generator_cpu,
+        # It served while the generator warmed up, too.
+        server_cpu_us=used.server_seconds * 1e6 / len(rows) * seconds / (seconds + _WARM_UP_SECONDS),
     )
 
 
 @contextmanager
-def _measured() -> Iterator[list[float]]:
-    """Give a list that holds, after the block, the shares of all cores of the machine and of ended children."""
-    cores, result = os.cpu_count() or 1, list[float]()
-    begin, busy, children = time.monotonic(), _busy_seconds(), _children_seconds()
+def _measured(pid: int) -> Iterator[list[Used]]:
+    """Give a list that holds, after the block, what was used during it."""
+    cores, result = os.cpu_count() or 1, list[Used]()
+    begin, busy, children, server = time.monotonic(), _busy_seconds(), _children_seconds(), _cpu_seconds(pid)
     yield result
     passed = (time.monotonic() - begin) * cores
-    result += [(_busy_seconds() - busy) / passed, (_children_seconds() - children) / passed]
+    cpu, generator_cpu = (_busy_seconds() - busy) / passed, (_children_seconds() - children) / passed
+    result.append(Used(cpu, generator_cpu, _cpu_seconds(pid) - server))
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the seconds of CPU that a process has had: the 14th and 15th field, of which the 2nd may hold blanks."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float:

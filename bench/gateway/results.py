@@ -33,6 +33,12 @@ class Pair:
         return median(cell.per_second for cell in self.gateway) / median(cell.per_second for cell in self.other)
 
     @property
+    def cpu_us(self) -> tuple[float, float]:
+        """What a request takes of the gateway's CPU, and of the other's, in µs; a busy machine changes it little."""
+        ours, theirs = (median(cell.server_cpu_us for cell in cells) for cells in (self.gateway, self.other))
+        return ours, theirs
+
+    @property
     def added_p50_ms(self) -> float | None:
         """How much more a request takes: the difference of the medians of the cells' medians."""
         if self.is_void:
@@ -82,11 +88,16 @@ def table(results: Results) -> str:
 
 def _figures(results: Results) -> dict[str, float | int | list[int] | None]:
     changes = results.changes
+    cpu_us, bare_cpu_us = results.saturation.cpu_us
+    many_cpu_us, _ = results.many_saturation.cpu_us
     return {
         "added_p50_ms": _rounded(results.latency.added_p50_ms),
         "added_p99_ms": _rounded(results.latency.added_p99_ms),
         "throughput_ratio": _rounded(results.saturation.throughput_ratio),
         f"throughput_ratio_{results.many_models}_models": _rounded(results.many_saturation.throughput_ratio),
+        "bare_cpu_us": round(bare_cpu_us),
+        "cpu_us": round(cpu_us),
+        f"cpu_us_{results.many_models}_models": round(many_cpu_us),
         "models": results.models,
         "first_config_seconds": _rounded(changes.first_config),
         "edit_to_200_p99_seconds": _rounded(percentile(changes.edits, 99)),
@@ -107,6 +118,7 @@ def _rounded(value: float | None) -> float | None:
 def _cells(cells: Sequence[Cell]) -> str:
     return "; ".join(
         f"{cell.per_second:.0f}/s p50 {cell.p50_ms:.2f} p99 {cell.p99_ms:.2f} ms "
-        f"(CPU {cell.cpu:.0%}, generator {cell.generator_cpu:.0%}{', void' if cell.is_void else ''})"
+        f"{cell.server_cpu_us:.0f} µs (CPU {cell.cpu:.0%}, generator {cell.generator_cpu:.0%}"
+        f"{', void' if cell.is_void else ''})"
         for cell in cells
     )

@@ -42,21 +42,20 @@ async def measure(options: Options) -> Results:
 async def _measure(stand: Stand, options: Options, folder: Path) -> Results:
     text = folder / "body.json"
     text.write_bytes(body(models.name(0)))
-    through = Request(f"http://127.0.0.1:{stand.port}{PATH}", text)
-    directly = Request(f"http://{models.address(0)}:{FRONTEND_PORT}{PATH}", text)
-    bare_port = free_port()
-    bare = Request(f"http://127.0.0.1:{bare_port}{PATH}", text)
-
+    through = Request(f"http://127.0.0.1:{stand.port}{PATH}", text, stand.pid)
     with running("backend", backend_bootstrap(0), folder):
         changed, present = await changes.measure(stand, through, options.models, options.edits, folder)
         memory = resident_mib(os.getpid()), resident_mib(stand.pid)
-        with running("bare", bare_bootstrap(bare_port, models.address(0)), folder):
+        port = free_port()
+        with running("bare", bare_bootstrap(port, models.address(0)), folder) as process:
+            bare = Request(f"http://127.0.0.1:{port}{PATH}", text, process.pid)
             saturation = await _in_turn(options.rounds, through, bare, lambda at: _saturate(at, options, folder))
             await stand.publish(models.gateway(stand.port, options.many_models))
             await _served(stand, options.many_models)
             many = await _in_turn(options.rounds, through, bare, lambda at: _saturate(at, options, folder))
     half = median(cell.per_second for cell in saturation.gateway) / 2
-    with running("slow-backend", backend_bootstrap(_DELAY_SECONDS), folder):
+    with running("slow-backend", backend_bootstrap(_DELAY_SECONDS), folder) as process:
+        directly = Request(f"http://{models.address(0)}:{FRONTEND_PORT}{PATH}", text, process.pid)
         await stand.publish(present)
         await _served(stand, options.models)
         latency = await _in_turn(options.rounds, through, directly, lambda at: _at_rate(at, half, options, folder))

@@ -8,10 +8,10 @@ import pytest
 from bench.errors import BenchError
 from bench.gateway import models
 from bench.gateway.changes import Changes
-from bench.gateway.generator import Cell, read
+from bench.gateway.generator import Cell, Used, read
 from bench.gateway.results import Pair, Results, as_json, table
 
-CELL = Cell(per_second=1000, p50_ms=2, p99_ms=5, statuses={200: 4000}, cpu=0.7, generator_cpu=0.1)
+CELL = Cell(per_second=1000, p50_ms=2, p99_ms=5, statuses={200: 4000}, cpu=0.7, generator_cpu=0.1, server_cpu_us=80)
 
 
 def _cells(*per_second, **other):
@@ -21,8 +21,8 @@ def _cells(*per_second, **other):
 RESULTS = Results(
     models=1000,
     many_models=5000,
-    saturation=Pair(gateway=_cells(800, 900, 1000), other=_cells(900, 1000, 2000)),
-    many_saturation=Pair(gateway=_cells(800), other=_cells(1000, cpu=0.81)),
+    saturation=Pair(gateway=_cells(800, 900, 1000), other=_cells(900, 1000, 2000, server_cpu_us=60)),
+    many_saturation=Pair(gateway=_cells(800, server_cpu_us=84), other=_cells(1000, cpu=0.81)),
     latency=Pair(gateway=_cells(450, p50_ms=2.25, p99_ms=6), other=_cells(450)),
     changes=Changes(1.5, [0.1] * 99 + [0.4], {404}, [0.05] * 98 + [0.08] * 2, 12000, 1),
     control_plane_mib=120.4,
@@ -36,6 +36,9 @@ def test_the_last_line_holds_the_figures():
         "added_p99_ms": 1,
         "throughput_ratio": 0.9,
         "throughput_ratio_5000_models": None,
+        "bare_cpu_us": 60,
+        "cpu_us": 80,
+        "cpu_us_5000_models": 84,
         "models": 1000,
         "first_config_seconds": 1.5,
         "edit_to_200_p99_seconds": 0.1,
@@ -53,19 +56,19 @@ def test_the_table_says_which_cells_count_for_nothing_and_why():
     lines = table(RESULTS).splitlines()
     assert [line for line in lines if "void" in line] == [
         "throughput_ratio_5000_models  void",
-        "bare Envoy                    1000/s p50 2.00 p99 5.00 ms (CPU 81%, generator 10%, void)",
+        "bare Envoy                    1000/s p50 2.00 p99 5.00 ms 80 µs (CPU 81%, generator 10%, void)",
     ]
 
 
 def test_lines_of_the_generator_become_a_cell():
     lines = [f"{1_000_000 + number}\t200\t{number * 1000}" for number in range(1, 100)] + ["1000100\t503\t9000000"]
-    cell = read("\n".join(lines) + "\n", 10, 0.5, 0.25)
-    assert cell == Cell(10, 50, 99, {200: 99, 503: 1}, 0.5, 0.25)
+    cell = read("\n".join(lines) + "\n", 10, Used(0.5, 0.25, 0.011))
+    assert cell == Cell(10, 50, 99, {200: 99, 503: 1}, 0.5, 0.25, pytest.approx(100))
 
 
 def test_a_generator_that_sent_nothing_measured_nothing():
     with pytest.raises(BenchError, match="no request"):
-        read("", 10, 0.5, 0.25)
+        read("", 10, Used(0.5, 0.25, 1))
 
 
 def test_every_model_has_an_address_of_loopback_of_its_own():
