@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nereid_operator.plan.gateway_ir import Gateway
-from nereid_operator.render.envoy.snapshot import Rendered, snapshot
+from nereid_operator.render.envoy.snapshot import snapshot
 from nereid_operator.xds.access_log import AccessLog
 from nereid_operator.xds.ads import AdsServer
 from nereid_operator.xds.load_reports import LoadReports
@@ -27,13 +27,10 @@ class Stand:
     port: int
     pid: int
     refused: list[Refusal]
-    _rendered: Rendered | None = None
 
     async def publish(self, gateway: Gateway) -> None:
-        """Render and publish, as the operator does: what is as it was before is taken over."""
-        resources = snapshot(gateway, self._rendered)
-        self._rendered = gateway, resources
-        await self.ads.publish(resources)
+        """Render and publish, as the operator does."""
+        await self.ads.publish(snapshot(gateway))
 
 
 @asynccontextmanager
