@@ -22,6 +22,7 @@ USER = f"system:serviceaccount:{NAMESPACE}:nereid-operator"
 # Asked inside the API server by its admission, which the audit log does not tell; a test of its own shows the need.
 FINALIZERS = ("nereid.dev", "modeldeployments/finalizers")
 CLUSTER_WIDE = ""
+CERTIFICATES = ("nereid-xds-ca", "nereid-xds-server", "nereid-xds-client")
 MANAGED = "app.kubernetes.io/managed-by"
 # No pod is to start: what the operator asks is the same.
 TOO_LARGE = {"resources": {"requests": {"memory": "64Ti"}, "limits": {"memory": "64Ti"}}}
@@ -82,6 +83,7 @@ def narrowed(kubectl, namespace, restored, too_large):
     try:
         wait_for("a NetworkPolicy", lambda: kubectl.get("networkpolicy", "kept", namespace), seconds=120)
         since = datetime.now(UTC)
+        _forget_certificates(kubectl)
         restored.install(f"operator.watchNamespaces={{{namespace}}}", "networkPolicy.enabled=false")
         _remake_lease(kubectl)
         kubectl.apply(too_large("elsewhere", other, 1))
@@ -93,6 +95,7 @@ def narrowed(kubectl, namespace, restored, too_large):
 
 def test_with_rights_everywhere_each_is_used_and_nothing_is_denied(kubectl, cluster, restored, life):
     since = datetime.now(UTC)
+    _forget_certificates(kubectl)
     kubectl.run("rollout", "restart", "deployment/nereid-operator", "-n", NAMESPACE)
     kubectl.run("rollout", "status", "deployment/nereid-operator", "-n", NAMESPACE, "--timeout=60s")
     _remake_lease(kubectl)
@@ -152,9 +155,17 @@ def _assert_exact(kubectl, calls):
     grants = grants_of(_roles(kubectl))
     assert denied(calls) == []
     assert wildcards(grants) == []
-    assert {grant.verb for grant in grants if grant.resource == "secrets"} == {"get"}
+    secrets = [grant for grant in grants if grant.resource == "secrets"]
+    assert {grant.verb for grant in secrets if grant.namespace != NAMESPACE} == {"get"}, "those of models"
+    assert {grant.name for grant in secrets if grant.namespace == NAMESPACE} == {ANY, *CERTIFICATES}
+    assert {grant.verb for grant in secrets if grant.namespace == NAMESPACE and grant.name == ANY} == {"create"}
     left = [grant for grant in unused(grants, calls) if (grant.group, grant.resource) != FINALIZERS]
     assert left == []
+
+
+def _forget_certificates(kubectl):
+    """The operator that leads next makes them again."""
+    kubectl.run("delete", "secrets", *CERTIFICATES, "-n", NAMESPACE, "--ignore-not-found")
 
 
 def _roles(kubectl):

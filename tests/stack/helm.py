@@ -11,8 +11,9 @@ from tests.cluster.images import ENVOY_REPOSITORY, envoy_tag
 CHART = Path(__file__).parents[2] / "charts" / "nereid"
 RELEASE = "nereid"
 NAMESPACE = "nereid-system"
-# The image that tests.cluster builds.
-_GATEWAY_IMAGE = (
+# The image that tests.cluster builds, and no more of a small node than idle pods take.
+_GATEWAY = (
+    "gateway.resources.requests.cpu=50m",
     f"gateway.image.repository={ENVOY_REPOSITORY}",
     f"gateway.image.tag={envoy_tag().rpartition(':')[2]}",
 )
@@ -39,7 +40,7 @@ class Helm:
     def install(self, *values: str, chart: Path = CHART) -> str:
         """Install or upgrade the release, wait until it is ready and return the notes; no earlier value stays."""
         # An older chart has no gateway, and refuses its values.
-        ours = _GATEWAY_IMAGE if chart == CHART else ()
+        ours = _GATEWAY if chart == CHART else ()
         settings = [argument for value in (*ours, *values) for argument in ("--set", value)]
         where = ("-n", NAMESPACE, "--create-namespace", "--reset-values", "--wait", "--timeout", "120s")
         return self.run("upgrade", "--install", RELEASE, str(chart), *where, *settings)
