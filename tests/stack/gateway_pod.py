@@ -124,11 +124,20 @@ def running(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
     with (place.folder / "envoy.log").open("wb") as log:
         process = subprocess.Popen([envoy(), *arguments], stderr=log, stdout=log)
         try:
-            wait_for("Envoy's admin socket", lambda: answers(place), seconds=20, interval=0.05)
+            wait_for(
+                "Envoy's admin socket", lambda: _has_ended(place, process) or answers(place), seconds=20, interval=0.05
+            )
             yield process
         finally:
             process.kill()
             process.wait()
+
+
+def _has_ended(place: Place, process: "subprocess.Popen[bytes]") -> bool:
+    """Raise RuntimeError with Envoy's last words where it has ended; return False."""
+    if process.poll() is not None:
+        raise RuntimeError(f"Envoy ended with {process.returncode}: {(place.folder / 'envoy.log').read_text()[-1000:]}")
+    return False
 
 
 def answers(place: Place) -> bool:
