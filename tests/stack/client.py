@@ -1,4 +1,4 @@
-"""A pod that asks an embeddings model all the time, over the Service as clients in the cluster do.
+"""A pod that asks an embeddings model all the time, over a Service as clients in the cluster do.
 
 Every request is a new connection; connecting is tried again, as clients do, what was sent is not. Each request prints
 a line of JSON.
@@ -26,8 +26,8 @@ def connected(host):
             time.sleep(0.1)
     raise OSError("no connection in 50 tries")
 
-def ask(model):
-    connection = connected(model)
+def ask(host, model):
+    connection = connected(host)
     body = json.dumps({"model": model, "input": "hello"})
     connection.request("POST", "/v1/embeddings", body, {"content-type": "application/json"})
     answer = connection.getresponse()
@@ -36,7 +36,7 @@ def ask(model):
 
 for number in range(6000):
     try:
-        said = ask(sys.argv[1])
+        said = ask(*sys.argv[1:])
     except (OSError, http.client.HTTPException) as error:
         said = repr(error)
     print(json.dumps({"number": number, "at": time.time(), "said": said}), flush=True)
@@ -67,10 +67,15 @@ class SteadyClient:
 
 
 @contextlib.contextmanager
-def steady_client(kubectl: Kubectl, namespace: str, model: str) -> Iterator[SteadyClient]:
-    """Run the pod as long as the block, and keep what it printed."""
+def steady_client(
+    kubectl: Kubectl, namespace: str, model: str, address: tuple[str, str] | None = None
+) -> Iterator[SteadyClient]:
+    """Run the pod as long as the block, and keep what it printed.
+
+    `address` is whom it asks for what: a host and the name that the model has there, by default the model's Service.
+    """
     client = SteadyClient(kubectl, namespace, f"{model}-client", [])
-    kubectl.apply(_pod(client.name, namespace, model))
+    kubectl.apply(_pod(client.name, namespace, address or (model, model)))
     try:
         wait_for("the first answer", lambda: _is_running(kubectl.get("pod", client.name, namespace)), seconds=60)
         client.more()
@@ -84,12 +89,12 @@ def _is_running(pod: Object | None) -> bool:
     return pod is not None and pod["status"].get("phase") == "Running"
 
 
-def _pod(name: str, namespace: str, model: str) -> Object:
+def _pod(name: str, namespace: str, address: tuple[str, str]) -> Object:
     container = {
         "name": "client",
         "image": image_tag("model-runtime", REPOSITORY),
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", _SCRIPT, model],
+        "command": ["python3", "-c", _SCRIPT, *address],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
