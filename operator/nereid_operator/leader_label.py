@@ -63,20 +63,26 @@ class LeaderLabel:
         """Put the label where it belongs; ApiError when that cannot be done now."""
         if not self.is_leading():
             if self._is_on is not False:
-                await self._take(self.kube, self.name)
-                self._is_on, self._looked_at = False, None
+                await self._leave()
             return
         if self._is_on and self._looked_at is not None and self.clock() - self._looked_at < LOOK_SECONDS:
             return
-        labelled = {body["metadata"]["name"] for body in await self._labelled()}
+        labelled = await self._labelled()
         for other in sorted(labelled - {self.name}):
             await self._take(self.writes, other)
         if self.name not in labelled:
             await self.writes.apply(POD, self._manifest(self.name, on=True), manager=MANAGER_LEADER)
         self._is_on, self._looked_at = True, self.clock()
 
-    async def _labelled(self) -> tuple[Body, ...]:
-        return (await self.kube.list(POD, namespace=self.namespace, selector=_SELECTOR)).items
+    async def _leave(self) -> None:
+        """Take the label off this pod, where it is on it."""
+        if self.name in await self._labelled():
+            await self._take(self.kube, self.name)
+        self._is_on, self._looked_at = False, None
+
+    async def _labelled(self) -> set[str]:
+        listed = await self.kube.list(POD, namespace=self.namespace, selector=_SELECTOR)
+        return {body["metadata"]["name"] for body in listed.items}
 
     async def _take(self, kube: KubeClient, name: str) -> None:
         """Take the label from a pod; one that is gone has none, and cannot be made by an apply."""
@@ -91,7 +97,7 @@ class LeaderLabel:
             return
         try:
             async with asyncio.timeout(END_SECONDS):
-                await self._take(self.kube, self.name)
+                await self._leave()
         except (ApiError, TimeoutError) as error:
             _log.warning("the label of the leader stays on pod %s until another leads: %r", self.name, error)
 

@@ -21,6 +21,7 @@ class _Stand:
         self.now = 0.0
         self.writes: list[str] = []
         self.status = 200
+        self.status_of_writes = 200
         kube = KubeClient(self._answer)
         self.label = LeaderLabel(kube, kube, "nereid-system", "me", lambda: self.leading, lambda: self.now)
 
@@ -31,6 +32,8 @@ class _Stand:
             assert request.query["labelSelector"] == "nereid.dev/leader=true"
             items = [{"metadata": {"name": name}} for name in sorted(self.labelled)]
             return Response(200, {"metadata": {}, "items": items})
+        if self.status_of_writes != 200:
+            return Response(self.status_of_writes, {"message": "no"})
         name = request.path.removeprefix(f"{PODS}/")
         body: dict[str, Any] = dict(request.body or {})
         assert request.query["fieldManager"] == "nereid-leader"
@@ -95,8 +98,15 @@ async def test_what_could_not_be_written_is_tried_again():
 
 
 async def test_a_pod_that_is_gone_has_no_label_to_take():
+    stand = _Stand("me", leading=False)
+    stand.status_of_writes = 422
+    await stand.label.step()
+    assert stand.writes == []
+
+
+async def test_who_follows_from_the_start_writes_nothing():
     stand = _Stand(leading=False)
-    stand.status = 422
+    await stand.label.step()
     await stand.label.step()
     assert stand.writes == []
 
