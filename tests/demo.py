@@ -13,6 +13,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from tests.cluster import bring_up
 from tests.runtime.models import minilm_folder, smollm2_folder
+from tests.stack.helm import NAMESPACE as RELEASE_NAMESPACE
 from tests.stack.helm import Helm
 from tests.stack.kubectl import MODELS, Kubectl
 from tests.stack.manifests import condition, is_ready, mirrors_policy, model_deployment, restricted_namespace
@@ -20,6 +21,7 @@ from tests.stack.store import Store, start_store, upload
 from tests.stack.wait import wait_for
 
 NAMESPACE = "nereid-demo"
+GATEWAY = "nereid-gateway"
 SENTENCES = ("A cat sleeps on the sofa.", "A kitten naps on the couch.", "The central bank raised its rates.")
 QUESTION: list[ChatCompletionMessageParam] = [
     {"role": "system", "content": "You answer in one short sentence."},
@@ -60,8 +62,12 @@ def main() -> None:
         for name in ("minilm", "smollm2"):
             _wait_with_progress(kubectl, name)
     say(kubectl.run("get", MODELS, "-n", NAMESPACE, "-o", "wide"))
-    _ask_minilm(kubectl)
-    _ask_smollm2(kubectl)
+    with (
+        step(f"The gateway: kubectl port-forward -n {RELEASE_NAMESPACE} service/{GATEWAY} :80"),
+        kubectl.port_forward(f"service/{GATEWAY}", RELEASE_NAMESPACE, 80) as local,
+    ):
+        _ask_minilm(f"127.0.0.1:{local[80]}")
+        _ask_smollm2(f"127.0.0.1:{local[80]}")
     _how_to_go_on(kubectl)
 
 
@@ -96,32 +102,30 @@ def _wait_with_progress(kubectl: Kubectl, name: str) -> None:
     wait_for(f"{name} Ready", probe, seconds=600, interval=1)
 
 
-def _ask_minilm(kubectl: Kubectl) -> None:
-    with kubectl.port_forward("service/minilm", NAMESPACE, 80, 8001) as local:
-        client = openai.OpenAI(base_url=f"http://127.0.0.1:{local[80]}/v1", api_key="none")
-        say("\n==> openai: client.embeddings.create(model='minilm', input=[three sentences])")
-        vectors = [item.embedding for item in client.embeddings.create(model="minilm", input=list(SENTENCES)).data]
-        for other, sentence in zip(vectors[1:], SENTENCES[1:], strict=True):
-            cosine = sum(a * b for a, b in zip(vectors[0], other, strict=True))
-            say(f"    cosine({SENTENCES[0]!r}, {sentence!r}) = {cosine:.3f}")
-        say("\n==> tritonclient.grpc: get_model_metadata('minilm')")
-        with triton.InferenceServerClient(f"127.0.0.1:{local[8001]}") as server:
-            say(_indented(str(server.get_model_metadata("minilm", as_json=True))))
+def _ask_minilm(address: str) -> None:
+    name = f"{NAMESPACE}.minilm"
+    client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="none")
+    say(f"\n==> openai: client.embeddings.create(model={name!r}, input=[three sentences])")
+    vectors = [item.embedding for item in client.embeddings.create(model=name, input=list(SENTENCES)).data]
+    for other, sentence in zip(vectors[1:], SENTENCES[1:], strict=True):
+        cosine = sum(a * b for a, b in zip(vectors[0], other, strict=True))
+        say(f"    cosine({SENTENCES[0]!r}, {sentence!r}) = {cosine:.3f}")
+    say(f"\n==> tritonclient.grpc, at the same address: get_model_metadata({name!r})")
+    with triton.InferenceServerClient(address) as server:
+        say(_indented(str(server.get_model_metadata(name, as_json=True))))
 
 
-def _ask_smollm2(kubectl: Kubectl) -> None:
-    with kubectl.port_forward("service/smollm2", NAMESPACE, 80) as local:
-        client = openai.OpenAI(base_url=f"http://127.0.0.1:{local[80]}/v1", api_key="none")
-        say(f"\n==> openai: client.chat.completions.create(model='smollm2', messages={QUESTION}, stream=True)")
-        stream = client.chat.completions.create(
-            model="smollm2", messages=QUESTION, temperature=0, max_tokens=32, stream=True
-        )
-        sys.stdout.write("    ")
-        for chunk in stream:
-            if chunk.choices:
-                sys.stdout.write(chunk.choices[0].delta.content or "")
-                sys.stdout.flush()
-        say()
+def _ask_smollm2(address: str) -> None:
+    name = f"{NAMESPACE}.smollm2"
+    client = openai.OpenAI(base_url=f"http://{address}/v1", api_key="none")
+    say(f"\n==> openai: client.chat.completions.create(model={name!r}, messages={QUESTION}, stream=True)")
+    stream = client.chat.completions.create(model=name, messages=QUESTION, temperature=0, max_tokens=32, stream=True)
+    sys.stdout.write("    ")
+    for chunk in stream:
+        if chunk.choices:
+            sys.stdout.write(chunk.choices[0].delta.content or "")
+            sys.stdout.flush()
+    say()
 
 
 def _how_to_go_on(kubectl: Kubectl) -> None:
@@ -131,7 +135,7 @@ Everything is still running. Look around:
   export KUBECONFIG={kubectl.kubeconfig}
   kubectl get nmd,deployments,pods -n {NAMESPACE}
   kubectl describe nmd smollm2 -n {NAMESPACE}
-  kubectl port-forward -n {NAMESPACE} service/smollm2 8080:80
+  kubectl port-forward -n {RELEASE_NAMESPACE} service/{GATEWAY} 8080:80
   curl localhost:8080/v1/models
 
 Clean up: make clean""")
