@@ -98,14 +98,12 @@ def model_routes(seen: Seen) -> ModelRoutes | None:
     return ModelRoutes(model, serving.served_name, age)
 
 
-def gateway(
-    routes: Iterable[ModelRoutes], *, port: int, certificate: Certificate | None = None, trace_percent: int = 0
-) -> Gateway:
+def gateway(routes: Iterable[ModelRoutes], *, port: int, certificate: Certificate | None = None) -> Gateway:
     """Return the whole gateway; models by namespace and name."""
     ordered = sorted(routes, key=lambda one: one.key)
     holders = name_holders(ordered)
     models = tuple(_named(one, holders) for one in ordered)
-    return Gateway(port=port, models=models, certificate=certificate, trace_percent=trace_percent)
+    return Gateway(port=port, models=models, certificate=certificate)
 
 
 def name_holders(routes: Iterable[ModelRoutes]) -> dict[str, Key]:

@@ -110,4 +110,3 @@ class Gateway:
     models: tuple[GatewayModel, ...]
     limits: Limits = Limits()
     certificate: Certificate | None = None
-    trace_percent: int = 0

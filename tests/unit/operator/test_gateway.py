@@ -221,8 +221,8 @@ def test_what_concerns_no_client_changes_nothing():
 
 def test_the_port_and_the_certificate():
     certificate = Certificate("chain", "key")
-    made = gateway([], port=8443, certificate=certificate, trace_percent=5)
-    assert (made.port, made.models, made.certificate, made.trace_percent) == (8443, (), certificate, 5)
+    made = gateway([], port=8443, certificate=certificate)
+    assert (made.port, made.models, made.certificate) == (8443, (), certificate)
 
 
 REVISIONS = st.sampled_from(["a", "b", "c"])
