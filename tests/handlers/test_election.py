@@ -139,7 +139,7 @@ async def test_a_leader_that_is_killed_is_replaced_when_its_lease_runs_out(api: 
 
 async def test_a_leader_that_was_stopped_writes_nothing_when_it_wakes(api: FakeApiServer, start: Start):
     """Stopped somewhere in a stream of edits, each of which makes the leader write."""
-    async with _two(api, start, lease_seconds=SHORT_SECONDS) as pair, _edits(api):
+    async with _two(api, start, lease_seconds=2 * SHORT_SECONDS) as pair, _edits(api):
         for (stopped, other), writes in ((pair, 1), (pair[::-1], 20), (pair, 50)):
             count = len(api.log) + writes
             await until(lambda count=count: len(api.log) > count, "the leader's writes")

@@ -68,6 +68,8 @@ def _accepted(spec: Object) -> Object:
     if isinstance(found, ModelDeployment):
         return spec
     _, part, field, *_ = found[0].field.split(".")
+    if field not in spec[part]:  # is missing, because of something beside it
+        return _accepted({name: value for name, value in spec.items() if name != part})
     kept = {name: value for name, value in spec[part].items() if name != field}
     return _accepted({**spec, part: kept})
 
