@@ -16,6 +16,7 @@ import orjson
 from tritonclient.grpc import aio as triton
 from tritonclient.utils import InferenceServerException
 
+from model_runtime.farewell import CANCEL_PARAMETER
 from model_runtime.frontend.errors import ApiError
 from model_runtime.frontend.logprobs import Position, read_logprobs
 from model_runtime.frontend.readiness import LoadedModel
@@ -33,8 +34,6 @@ _CHANNEL_OPTIONS = (
 _LATE_SECONDS = 2.0
 # How long what nobody waits for any more may go on when the client is closed.
 _CLOSE_SECONDS = 5.0
-# Our own engine ends a generation when a request with this parameter names it; Triton's vLLM backend does not know it.
-_CANCEL_PARAMETER = "nereid_cancel"
 _VLLM = "vllm"
 _DIGEST_PARAMETER = "digest"
 
@@ -180,7 +179,7 @@ class TritonClient:
         return {
             "model_name": self._model,
             "inputs": [_tensor("text_input", [b""], "BYTES")],
-            "parameters": {_CANCEL_PARAMETER: request["request_id"]},
+            "parameters": {CANCEL_PARAMETER: request["request_id"]},
         }
 
 

@@ -13,12 +13,10 @@ import triton_python_backend_utils as pb_utils
 
 from model_runtime.engines.errors import InvalidRequestError
 from model_runtime.engines.generate import Piece, TokenLogprob
+from model_runtime.farewell import CANCEL_PARAMETER
 from model_runtime.triton.failures import to_triton_error
 from model_runtime.triton.outlet import WatchedSender
 from model_runtime.triton.tensors import read_scalar, read_text, write_texts
-
-# Its value is the id of a request of the same stream, whose client is leaving: docs/decisions/0004.
-CANCEL_PARAMETER = "nereid_cancel"
 
 
 @dataclass(frozen=True, slots=True)
