@@ -105,36 +105,28 @@ def test_headers(stand: Stand, sentence: str, headers: list[str], status: int):
     ids=["within the path", "within a header"],
 )
 def test_headers_that_trickle_are_not_waited_for(stand: Stand, beginning: bytes):
+    assert b" 408 " in _answer_to_a_trickle(stand, beginning, b"a")
+
+
+def test_a_body_that_trickles_is_not_waited_for(stand: Stand):
+    beginning = f"POST {PATHS[0]} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n".encode()
+    assert b" 408 " in _answer_to_a_trickle(stand, beginning, b" ")
+
+
+def _answer_to_a_trickle(stand: Stand, beginning: bytes, drop: bytes) -> bytes:
+    """Return what comes back while bytes are sent one by one, until the gateway has closed the connection."""
     over = threading.Event()
     with socket.create_connection(("127.0.0.1", stand.gateway.port), timeout=30) as connection:
         connection.sendall(beginning)
 
         def trickle() -> None:
             while not over.wait(0.2):
-                connection.sendall(b"a")
+                connection.sendall(drop)
 
         thread = threading.Thread(target=_until_cut, args=(trickle,))
         thread.start()
         try:
-            assert b" 408 " in _all_of(connection)
-        finally:
-            over.set()
-            thread.join()
-
-
-def test_a_body_that_trickles_is_not_waited_for(stand: Stand):
-    over = threading.Event()
-    with socket.create_connection(("127.0.0.1", stand.gateway.port), timeout=30) as connection:
-        connection.sendall(f"POST {PATHS[0]} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n".encode())
-
-        def trickle() -> None:
-            while not over.wait(0.2):
-                connection.sendall(b" ")
-
-        thread = threading.Thread(target=_until_cut, args=(trickle,))
-        thread.start()
-        try:
-            assert b" 408 " in _all_of(connection)
+            return _all_of(connection)
         finally:
             over.set()
             thread.join()
