@@ -129,6 +129,10 @@ class Frontend:
     pid: int
     termination_log: Path
 
+    def has_told_its_end(self) -> bool:
+        """Say whether the termination log is written: it is there, empty, a moment before."""
+        return self.termination_log.exists() and bool(self.termination_log.read_text())
+
 
 @pytest.fixture(scope="session")
 def chat_frontend(triton: Triton, smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frontend]:

@@ -98,7 +98,7 @@ def test_streams_in_flight_end_and_new_requests_go_elsewhere(served: Frontend, s
                 assert text == TEXT
             assert drain.wait(timeout=20) == 0
         os.kill(served.pid, signal.SIGTERM)
-        wait_for("the termination log", served.termination_log.exists, seconds=20)
+        wait_for("the termination log", served.has_told_its_end, seconds=20)
         assert json.loads(served.termination_log.read_text()) == {}
 
 
@@ -165,7 +165,7 @@ def test_clients_that_try_again_lose_nothing_over_a_whole_end(
             gone.set()
             wait_for("answers of the other replica", lambda: len(answers) > before + 20, seconds=30)
             os.kill(served.pid, signal.SIGTERM)
-            wait_for("the termination log", served.termination_log.exists, seconds=20)
+            wait_for("the termination log", served.has_told_its_end, seconds=20)
         finally:
             ended.set()
             for thread in threads:

@@ -180,5 +180,5 @@ def test_sigterm_finishes_the_stream_and_ends_well(triton: Triton, smollm2: Path
         assert chunks[-1].choices[0].finish_reason in {"length", "stop"}
         stream.close()
         deadline = time.monotonic() + 30
-        wait_for("the termination log", served.termination_log.exists, seconds=deadline - time.monotonic())
+        wait_for("the termination log", served.has_told_its_end, seconds=deadline - time.monotonic())
         assert served.termination_log.read_text() == "{}"
